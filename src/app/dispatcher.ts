@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { evaluateReadiness, type Readiness } from '../api/readiness.ts';
+import { surfaceRoutes } from '../api/routes.ts';
+import { startHttpSurface, type HttpSurface } from '../api/server.ts';
+import type { Config } from '../config/config.ts';
+import { RegistryClient } from '../decode/registry-client.ts';
+import { readSchemaFolder } from '../decode/schema-folder.ts';
+import { SchemaStore } from '../decode/schema-store.ts';
+import { systemClock } from '../domain/clock.ts';
+import { startEmbeddedBroker, type EmbeddedBroker } from '../kafka/embedded-broker.ts';
+import { openProducer, type KafkaProducer } from '../kafka/producer.ts';
+import { producerProperties } from '../kafka/properties.ts';
+import { openLedger, type Ledger } from '../ledger/client.ts';
+import { LaneCounters, createLaneCounters } from '../observability/lane-counters.ts';
+import type { Log } from '../observability/log.ts';
+import type { MainStats } from '../observability/main-stats.ts';
+import { createMetrics } from '../observability/metrics.ts';
+import { countedRegistry, type SchemaLookupCounts } from './counted-registry.ts';
+import { readMainStats } from './main-stats.ts';
+import { openPipeline, type Pipeline } from './pipeline.ts';
+import { drainPipeline } from './shutdown.ts';
+import { programVersion } from './version.ts';
+
+/** A running dispatcher. */
+export interface Dispatcher {
+  /** `host:port` of the brokers in use, the embedded one's included. */
+  readonly brokers: string;
+  readonly ledger: Ledger;
+  /** Where `/metrics` and `/health` answer; null when `http` is off. */
+  readonly httpPort: number | null;
+  readonly lanes: readonly LaneCounters[];
+  stats(): MainStats;
+  readiness(): Readiness;
+  /** Resolves with the reason when it cannot go on; never rejects. */
+  readonly failed: Promise<Error>;
+  /**
+   * Stops the intake, lets what is in flight finish until the deadline, makes it
+   * durable, commits and leaves the group.
+   * @returns whether nothing was left open.
+   */
+  drain(deadlineMs: number): Promise<boolean>;
+  /** Closes what is left: ledger, HTTP surface, embedded broker. */
+  close(): Promise<void>;
+}
+
+/** What stands around the pipeline, opened before it and closed after it, last opened first closed. */
+interface Surroundings {
+  readonly brokers: string;
+  readonly ledger: Ledger;
+  readonly producer: KafkaProducer;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a dispatcher; with nothing half-started when it fails.
+ * @throws UserError for what the person who runs it can mend.
+ */
+export async function startDispatcher(config: Config, log: Log): Promise<Dispatcher> {
+  const schemaLookups: SchemaLookupCounts = { found: 0, unknown: 0, failed: 0 };
+  const schemas = openSchemas(config, schemaLookups);
+  const surroundings = await openSurroundings(config, log);
+  const blocks = Array.from({ length: config.lanes.count }, () => createLaneCounters(config.destinations.length));
+  const lanes = blocks.map((block) => new LaneCounters(block));
+  const { promise: failed, resolve: fail } = promiseWithResolver<Error>();
+  try {
+    const pipeline = await openPipeline({
+      config,
+      brokers: surroundings.brokers,
+      instance: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
+      ledger: surroundings.ledger,
+      producer: surroundings.producer,
+      schemas,
+      counters: blocks,
+      log,
+      onLaneCrash: (lane, error) => {
+        log.write('lane_failed', { lane, err: error });
+        fail(new Error(`lane ${lane} ended: ${String(error)}`));
+      },
+    });
+    let draining = false;
+    const stats = (): MainStats => readMainStats(pipeline, schemaLookups);
+    const readiness = (): Readiness => readReadiness(pipeline, config, draining);
+    const surface = await openSurface(config, log, { lanes, stats, readiness });
+    return {
+      brokers: surroundings.brokers,
+      ledger: surroundings.ledger,
+      httpPort: surface?.port ?? null,
+      lanes,
+      stats,
+      readiness,
+      failed,
+      drain: (deadlineMs) => {
+        draining = true;
+        return drainPipeline(pipeline, deadlineMs, log);
+      },
+      close: async () => {
+        surface?.close();
+        await surroundings.close();
+      },
+    };
+  } catch (error) {
+    await surroundings.close();
+    throw error;
+  }
+}
+
+function openSchemas(config: Config, counts: SchemaLookupCounts): SchemaStore {
+  const { folder, registry } = config.schemas;
+  return new SchemaStore({
+    folder: folder === null ? null : readSchemaFolder(folder),
+    registry: registry && countedRegistry(new RegistryClient(registry), counts),
+    clock: systemClock,
+  });
+}
+
+async function openSurroundings(config: Config, log: Log): Promise<Surroundings> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.reverse()) await closer();
+  };
+  try {
+    const ledger = await openLedger(config.clickhouse);
+    closers.push(() => ledger.close());
+    await ledger.migrate();
+    log.write('ledger_migrated', { kind: ledger.kind });
+    let embedded: EmbeddedBroker | null = null;
+    if (config.kafka.brokers === null) {
+      embedded = await startEmbeddedBroker();
+      closers.push(embedded.close);
+      log.write('embedded_broker_started', { brokers: embedded.brokers });
+    }
+    const brokers = config.kafka.brokers ?? (embedded as EmbeddedBroker).brokers;
+    const producer = await openProducer(producerProperties(config.kafka, brokers), (error) => {
+      log.write('kafka_error', { error, client: 'producer' });
+    });
+    closers.push(() => producer.close());
+    return { brokers, ledger, producer, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface SurfaceParts {
+  readonly lanes: readonly LaneCounters[];
+  stats(): MainStats;
+  readiness(): Readiness;
+}
+
+async function openSurface(config: Config, log: Log, { lanes, stats, readiness }: SurfaceParts): Promise<HttpSurface | null> {
+  if (config.http === null) return null;
+  const metrics = createMetrics({
+    lanes,
+    destinations: config.destinations.map(({ id }) => id),
+    main: stats,
+    version: programVersion(),
+  });
+  const surface = await startHttpSurface({
+    ...config.http,
+    routes: surfaceRoutes({ metrics, readiness }),
+    onHandlerError: (error, path) => {
+      log.write('http_handler_failed', { path, err: error });
+    },
+  });
+  log.write('http_listening', { host: config.http.host, port: surface.port });
+  return surface;
+}
+
+function readReadiness(pipeline: Pipeline, config: Config, draining: boolean): Readiness {
+  const { intake, assignments, batcher, lanes } = pipeline;
+  const lastError = pipeline.lastKafkaError();
+  return evaluateReadiness(
+    {
+      draining,
+      lastPollMs: intake.stats.polls === 0 ? null : intake.stats.lastPollMs,
+      kafka: { connected: true, lastError, assignedPartitions: assignments.size },
+      ledger: batcher.health(),
+      lanes: { alive: lanes.alive, expected: config.lanes.count },
+    },
+    systemClock.monotonicMs(),
+  );
+}
+
+function promiseWithResolver<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,39 @@
+import type { MainStats, PartitionStats } from '../observability/main-stats.ts';
+import type { SchemaLookupCounts } from './counted-registry.ts';
+import type { Pipeline } from './pipeline.ts';
+
+/** Gathers what the main thread's stages count, at scrape. */
+export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCounts): MainStats {
+  const { intake, assignments, gate, ownership, committer, lanes, batcher, handovers } = pipeline;
+  return {
+    recordsPolled: intake.stats.recordsPolled,
+    polls: intake.stats.polls,
+    pollSeconds: intake.stats.pollSeconds,
+    partitions: readPartitions(pipeline),
+    openRecords: assignments.openRecords,
+    openBytes: gate.totalBytes,
+    commits: committer.stats.commits,
+    commitFailures: committer.stats.failures,
+    rebalances: ownership.rebalances,
+    lanesAlive: lanes.alive,
+    laneRestarts: 0,
+    ledger: batcher.stats,
+    deadLetters: handovers.stats.deadLetters,
+    badEvents: handovers.stats.badEvents,
+    schemaLookups,
+  };
+}
+
+function readPartitions({ assignments, consumer }: Pipeline): PartitionStats[] {
+  return Array.from(assignments.all(), (assignment) => {
+    const end = consumer.highWatermark(assignment.topic, assignment.partition);
+    const position = assignment.frontier.position;
+    return {
+      topic: assignment.topic,
+      partition: assignment.partition,
+      lagRecords: end < 0 || position < 0 ? null : Math.max(0, end - position),
+      frontierGapRecords: assignment.frontier.span,
+      paused: assignment.isBlocked,
+    };
+  });
+}

@@ -1,0 +1,33 @@
+import type { Log } from '../observability/log.ts';
+import type { Pipeline } from './pipeline.ts';
+
+const COMMIT_TIMEOUT_MS = 5_000;
+const LEAVE_TIMEOUT_MS = 8_000;
+
+/**
+ * Stops a pipeline from its head: no new records, what is open finishes and
+ * becomes durable, its offsets are committed, the lanes end, the group is left.
+ * Each step is bounded, and what a step leaves open is read again after the next
+ * start, because its offset was not committed.
+ *
+ * @returns whether everything admitted became durable and was committed.
+ */
+export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log: Log): Promise<boolean> {
+  const { intake, assignments, ownership, committer, lanes, consumer, handovers, schemaWait, batcher } = pipeline;
+  log.write('draining', { openRecords: assignments.openRecords, deadlineMs });
+  intake.stopAdmitting();
+  schemaWait.stop();
+  const owned = [...assignments.all()];
+  const drained = await ownership.drain(owned, deadlineMs);
+  const committed = await committer.commitAll(owned, COMMIT_TIMEOUT_MS);
+  if (!drained) log.write('drain_deadline_passed', { openRecords: assignments.openRecords });
+  for (const assignment of owned) assignments.end(assignment);
+  pipeline.stopTicking();
+  intake.stop();
+  await lanes.close();
+  const left = await consumer.close(LEAVE_TIMEOUT_MS);
+  if (left === 'timed_out') log.write('leave_timed_out', { timeoutMs: LEAVE_TIMEOUT_MS });
+  handovers.stop();
+  batcher.stop();
+  return drained && committed;
+}

@@ -1,0 +1,141 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { compileDestinations } from './compile-destinations.ts';
+import { compileKafka } from './compile-kafka.ts';
+import type { ClickHouseConfig, Config, DeliveryConfig, RegistryConfig, SchemasConfig } from './config.ts';
+import { fileProblem, folderProblem, readTextFile, writableFolderProblem } from './files.ts';
+import { compileMapping } from './field-mapping.ts';
+import type { Report } from './problems.ts';
+import { compileAllowed, isNameServer } from './reachable.ts';
+import type { Settings } from './schema.ts';
+import { urlProblem } from './urls.ts';
+
+/** The schemas of the sample catalogue, beside src/ and dist/ alike. */
+const CATALOGUE = fileURLToPath(new URL('../../schemas', import.meta.url));
+
+/**
+ * Settings, each fine in itself, to a configuration: paths made absolute,
+ * defaults spread, and the relations between keys checked.
+ *
+ * @param folder what relative paths start at.
+ */
+export function compile(settings: Settings, folder: string, report: Report): Config {
+  const { delivery, fields, lanes, ledger, shutdown, log } = settings;
+  checkBounds(settings, report);
+  const mapping = compileMapping(fields.default);
+  return {
+    kafka: compileKafka(settings.kafka, folder, report),
+    clickhouse: compileClickHouse(settings.clickhouse, folder, report),
+    schemas: compileSchemas(settings.schemas, folder, report),
+    fields: {
+      default: mapping,
+      byTopic: Object.fromEntries(
+        Object.entries(fields.topics).map(([topic, own]) => [topic, compileMapping(fields.default, own)]),
+      ),
+    },
+    destinations: compileDestinations(settings, report),
+    delivery: compileDelivery(delivery, report),
+    lanes: { count: lanes.count, maxRecords: lanes.maxRecords, maxBytes: lanes.maxBytes },
+    ledger: {
+      batchMaxRows: ledger.batchMaxRows,
+      batchMaxBytes: ledger.batchMaxSize,
+      batchMaxAgeMs: ledger.batchMaxAge,
+      responseExcerptBytes: ledger.responseExcerpt,
+    },
+    http: settings.http,
+    shutdown: { deadlineMs: shutdown.deadline },
+    log: { level: log.level },
+  };
+}
+
+function checkBounds(settings: Settings, report: Report): void {
+  const { kafka, lanes, ledger, delivery } = settings;
+  if (lanes.maxBytes < kafka.maxRecordSize) {
+    report(
+      ['lanes', 'maxBytes'],
+      'is not allowed; allowed: at least kafka.maxRecordSize, or such a record never fits',
+    );
+  }
+  if (ledger.responseExcerpt > delivery.maxResponseSize) {
+    report(['ledger', 'responseExcerpt'], 'is not allowed; allowed: at most delivery.maxResponseSize');
+  }
+}
+
+function compileClickHouse(
+  settings: Settings['clickhouse'],
+  folder: string,
+  report: Report,
+): ClickHouseConfig {
+  const { url, username, password, database, requestTimeout } = settings;
+  const isEmbedded = url === undefined;
+  const embeddedPath =
+    isEmbedded && settings.embeddedPath !== undefined ? path.resolve(folder, settings.embeddedPath) : null;
+  if (url !== undefined) reportIf(urlProblem(url), ['clickhouse', 'url'], report);
+  if (embeddedPath !== null) {
+    reportIf(writableFolderProblem(embeddedPath), ['clickhouse', 'embeddedPath'], report);
+  }
+  return { url: url ?? null, username, password, database, embeddedPath, requestTimeoutMs: requestTimeout };
+}
+
+function compileSchemas(settings: Settings['schemas'], folder: string, report: Report): SchemasConfig {
+  const registry =
+    settings.registry === undefined ? null : compileRegistry(settings.registry, folder, report);
+  if (settings.folder === undefined) return { folder: registry === null ? CATALOGUE : null, registry };
+  const schemaFolder = path.resolve(folder, settings.folder);
+  reportIf(folderProblem(schemaFolder), ['schemas', 'folder'], report);
+  return { folder: schemaFolder, registry };
+}
+
+function compileRegistry(
+  settings: NonNullable<Settings['schemas']['registry']>,
+  folder: string,
+  report: Report,
+): RegistryConfig {
+  const { username = null, password = null, timeout, url = '' } = settings;
+  const at = ['schemas', 'registry'];
+  if (settings.url !== undefined) reportIf(urlProblem(settings.url), [...at, 'url'], report);
+  if ((username === null) !== (password === null)) {
+    const present = username === null ? 'password' : 'username';
+    report([...at, present], 'is not enough; allowed: username and password together, or neither');
+  }
+  let ca: string | null = null;
+  if (settings.caFile !== undefined) {
+    const file = path.resolve(folder, settings.caFile);
+    const problem = fileProblem(file);
+    reportIf(problem, [...at, 'caFile'], report);
+    if (problem === null) ca = readTextFile(file);
+  }
+  return { url, username, password, ca, timeoutMs: timeout };
+}
+
+function compileDelivery(settings: Settings['delivery'], report: Report): DeliveryConfig {
+  const { allowAddresses, connectTimeout, connectionsPerOrigin, keepAlive, maxResponseSize, dns } = settings;
+  allowAddresses.forEach((entry, index) => {
+    if (compileAllowed([entry]).length === 0) {
+      report(
+        ['delivery', 'allowAddresses', index],
+        'is not allowed; allowed: an address or CIDR range such as 127.0.0.0/8 or fd00::/8',
+      );
+    }
+  });
+  dns.servers.forEach((server, index) => {
+    if (!isNameServer(server)) {
+      report(
+        ['delivery', 'dns', 'servers', index],
+        'is not allowed; allowed: an IP address, with a port as in 10.0.0.2:53 or [fd00::2]:53',
+      );
+    }
+  });
+  return {
+    allowAddresses,
+    connectTimeoutMs: connectTimeout,
+    connectionsPerOrigin,
+    keepAliveMs: keepAlive,
+    maxResponseBytes: maxResponseSize,
+    dns: { timeoutMs: dns.timeout, maxTtlMs: dns.maxTtl, servers: dns.servers },
+  };
+}
+
+function reportIf(problem: string | null, at: readonly string[], report: Report): void {
+  if (problem !== null) report(at, problem);
+}

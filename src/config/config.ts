@@ -1,0 +1,110 @@
+import type { Destination } from '../domain/destination.ts';
+import type { FieldMapping } from '../domain/event.ts';
+
+/**
+ * The effective configuration: validated whole, defaulted, in base units
+ * (`…Ms`, `…Bytes`), deep-frozen. Everything past `config/` accepts only this
+ * form. `null` for brokers or a ClickHouse URL means "use the embedded one".
+ */
+export interface Config {
+  readonly kafka: KafkaConfig;
+  readonly clickhouse: ClickHouseConfig;
+  readonly schemas: SchemasConfig;
+  /** Mapping by topic name; `default` is for topics not named. */
+  readonly fields: {
+    readonly default: FieldMapping;
+    readonly byTopic: Readonly<Record<string, FieldMapping>>;
+  };
+  readonly destinations: readonly Destination[];
+  readonly delivery: DeliveryConfig;
+  readonly lanes: LanesConfig;
+  readonly ledger: LedgerConfig;
+  readonly http: { readonly host: string; readonly port: number } | null;
+  readonly shutdown: { readonly deadlineMs: number };
+  readonly log: { readonly level: LogLevel };
+}
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const GROUP_PROTOCOLS = ['consumer', 'classic'] as const;
+
+export interface KafkaConfig {
+  /** `host:port,host:port`, or null for the embedded broker. */
+  readonly brokers: string | null;
+  readonly groupId: string;
+  readonly groupProtocol: (typeof GROUP_PROTOCOLS)[number];
+  /** Topic names; an entry that starts with `^` is a pattern (librdkafka's regex). */
+  readonly topics: readonly string[];
+  readonly deadLetterTopic: string;
+  readonly badEventTopic: string;
+  /** librdkafka properties for both clients, security settings already turned into them. */
+  readonly properties: Readonly<Record<string, string | number | boolean>>;
+  readonly consumerProperties: Readonly<Record<string, string | number | boolean>>;
+  readonly producerProperties: Readonly<Record<string, string | number | boolean>>;
+  /** A record whose value is larger is `invalid: oversize`. */
+  readonly maxRecordBytes: number;
+  /** How long a revoked partition may finish what is in flight before it is abandoned. */
+  readonly revokeDeadlineMs: number;
+  readonly commitIntervalMs: number;
+}
+
+export interface ClickHouseConfig {
+  /** `http://host:8123`, or null for the embedded engine. */
+  readonly url: string | null;
+  readonly username: string;
+  readonly password: string;
+  readonly database: string;
+  /** Data directory of the embedded engine; null is a temporary one that is removed on exit. */
+  readonly embeddedPath: string | null;
+  readonly requestTimeoutMs: number;
+}
+
+export interface SchemasConfig {
+  readonly registry: RegistryConfig | null;
+  /** Folder with `index.yaml` and `.avsc` files; asked before the registry. */
+  readonly folder: string | null;
+}
+
+export interface RegistryConfig {
+  /** Base URL; `/schemas/ids/N` is appended. */
+  readonly url: string;
+  readonly username: string | null;
+  readonly password: string | null;
+  /** PEM text, read from `caFile`. */
+  readonly ca: string | null;
+  readonly timeoutMs: number;
+}
+
+export interface DeliveryConfig {
+  /** CIDR ranges that may be reached although they are not public addresses. */
+  readonly allowAddresses: readonly string[];
+  readonly connectTimeoutMs: number;
+  /** Connections per origin and lane. */
+  readonly connectionsPerOrigin: number;
+  readonly keepAliveMs: number;
+  /** A response is read no further than this. */
+  readonly maxResponseBytes: number;
+  readonly dns: {
+    readonly timeoutMs: number;
+    readonly maxTtlMs: number;
+    readonly servers: readonly string[];
+  };
+}
+
+export interface LanesConfig {
+  /** Worker threads. */
+  readonly count: number;
+  /** Admission bounds of one lane: what it may hold undelivered. */
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+}
+
+export interface LedgerConfig {
+  /** A batch is inserted when it reaches any of these. */
+  readonly batchMaxRows: number;
+  readonly batchMaxBytes: number;
+  readonly batchMaxAgeMs: number;
+  /** Bytes of a receiver's answer kept in an attempt's row. */
+  readonly responseExcerptBytes: number;
+}

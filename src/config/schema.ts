@@ -1,0 +1,332 @@
+import { availableParallelism } from 'node:os';
+import type { z } from 'zod';
+import { BODY_FORMATS, CHANNELS } from '../domain/destination.ts';
+import { limits } from '../domain/limits.ts';
+import { GROUP_PROTOCOLS, LOG_LEVELS } from './config.ts';
+import {
+  duration,
+  integer,
+  oneOf,
+  rate,
+  scalarMap,
+  secret,
+  section,
+  sectionList,
+  sectionMap,
+  size,
+  text,
+  textList,
+  textMap,
+} from './fields.ts';
+
+/**
+ * The configuration as a user writes it: every key, what it means, what is
+ * allowed, what it is when absent. Parsing gives `Settings`, in base units;
+ * `compile.ts` checks the relations between keys and makes a `Config` of it.
+ * The reference in docs/configuration.md is generated from this file.
+ */
+
+const MB = 1024 * 1024;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+/** Kafka's own rule for topic names. */
+const TOPIC_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
+const TOPIC = 'a topic name (letters, digits, `.`, `_`, `-`; 249 at most)';
+const BROKERS =
+  /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}(?:,(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5})*$/;
+const GLOB =
+  /^(?:\*\*|(?!\*\*)(?:[A-Za-z0-9_-]|\*(?!\*))+)(?:\.(?:\*\*|(?!\*\*)(?:[A-Za-z0-9_-]|\*(?!\*))+))*$/;
+const FIELD_SOURCE = /^(?:key|header:[\x21-\x7e]+|(?:avro:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$/;
+const FIELD_SOURCE_WORDS =
+  'an Avro path such as `customer.id`, `header:NAME`, or `key` (`avro:key` is a field of that name)';
+const LINE = 'text on one line; a number needs quotes';
+const PATH = 'a path; a relative one starts at the folder of the configuration file';
+const HTTP_URL = 'an absolute http:// or https:// URL';
+const PROPERTIES = 'a map of librdkafka property names to text, numbers or true/false';
+
+function isTopicOrPattern(entry: string): boolean {
+  return entry.startsWith('^') ? isPattern(entry) : TOPIC_NAME.test(entry);
+}
+
+function isPattern(entry: string): boolean {
+  try {
+    new RegExp(entry);
+    return entry.length > 1;
+  } catch {
+    return false;
+  }
+}
+
+const security = section('TLS and SASL toward the brokers; turned into librdkafka properties.', {
+  protocol: oneOf('How to connect.', ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']).byDefault(
+    'PLAINTEXT',
+  ),
+  mechanism: oneOf('SASL mechanism; needed by the SASL protocols.', [
+    'PLAIN',
+    'SCRAM-SHA-256',
+    'SCRAM-SHA-512',
+    'OAUTHBEARER',
+  ]).optional(),
+  username: text('SASL user.', LINE).optional(),
+  password: secret('SASL password.').optional(),
+  caFile: text('PEM file of the authorities to trust; absent means those of the system.', PATH).optional(),
+  certFile: text('PEM file of the client certificate, for mutual TLS.', PATH).optional(),
+  keyFile: text('PEM file of the client key.', PATH).optional(),
+  keyPassword: secret('Password of the client key.').optional(),
+});
+
+const kafka = section('Where events come from.', {
+  brokers: text(
+    'Bootstrap brokers. Absent: an embedded broker inside this process, in memory, for trying things out.',
+    '`host:port`, several separated by commas',
+    BROKERS,
+  ).optional(),
+  groupId: text('Consumer group.', 'text of 1 to 255 characters', /^[\x20-\x7e]{1,255}$/).byDefault(
+    'eventdispatch',
+  ),
+  groupProtocol: oneOf('`classic` is for brokers before Kafka 4.0.', GROUP_PROTOCOLS).byDefault('consumer'),
+  topics: textList(
+    'Topics to read: names, or patterns, which start with `^`.',
+    `${TOPIC}, or a regular expression that starts with ^`,
+    isTopicOrPattern,
+  ).byDefault(['events']),
+  deadLetterTopic: text('Gets deliveries that will not be tried again.', TOPIC, TOPIC_NAME).byDefault(
+    'eventdispatch.dead-letter',
+  ),
+  badEventTopic: text(
+    'Gets records that are no usable event, bytes and headers as they were.',
+    TOPIC,
+    TOPIC_NAME,
+  ).byDefault('eventdispatch.bad-events'),
+  security: security.optional(),
+  properties: scalarMap('librdkafka properties for consumer and producer.', PROPERTIES).byDefault({}),
+  consumerProperties: scalarMap('librdkafka properties for the consumer only.', PROPERTIES).byDefault({}),
+  producerProperties: scalarMap('librdkafka properties for the producer only.', PROPERTIES).byDefault({}),
+  maxRecordSize: size('A record with a larger value is recorded as `invalid`, reason `oversize`.', {
+    min: 1024,
+    max: limits.recordMaxBytes,
+  }).byDefault('1mb'),
+  revokeDeadline: duration('How long a revoked partition may finish what is in flight.', {
+    min: 0,
+    max: 5 * MINUTE,
+  }).byDefault('10s'),
+  commitInterval: duration('Time between offset commits.', { min: 10, max: MINUTE }).byDefault('1s'),
+});
+
+const clickhouse = section('Where the ledger is kept.', {
+  url: text('Server. Absent: an embedded engine inside this process.', HTTP_URL).optional(),
+  username: text('User.', LINE).byDefault('default'),
+  password: secret('Password.').byDefault(''),
+  database: text(
+    'Database; `migrate` creates it.',
+    'a name of letters, digits and `_`',
+    /^[A-Za-z_]\w{0,62}$/,
+  ).byDefault('eventdispatch'),
+  embeddedPath: text(
+    'Data folder of the embedded engine. Absent: a temporary one, removed on exit. One process at a time may use a folder.',
+    PATH,
+  ).optional(),
+  requestTimeout: duration('Longest wait for an answer.', { min: 100, max: 10 * MINUTE }).byDefault('30s'),
+});
+
+const registry = section('Schema Registry with the Confluent REST API.', {
+  url: text('Base URL; `/schemas/ids/N` is appended.', HTTP_URL).required(),
+  username: text('Basic auth user.', LINE).optional(),
+  password: secret('Basic auth password.').optional(),
+  caFile: text('PEM file of the authorities to trust; absent means those of the system.', PATH).optional(),
+  timeout: duration('Longest wait for an answer.', { min: 100, max: MINUTE }).byDefault('5s'),
+});
+
+const schemas = section('Where the schemas of events come from; the folder is asked first.', {
+  folder: text(
+    'Folder with `index.yaml` and `.avsc` files. Absent, and no registry either: the catalogue that comes with EventDispatch.',
+    PATH,
+  ).optional(),
+  registry: registry.optional(),
+});
+
+function fieldSource(description: string): ReturnType<typeof text> {
+  return text(description, FIELD_SOURCE_WORDS, FIELD_SOURCE);
+}
+
+const envelope = {
+  id: fieldSource('The id of the event within its tenant.'),
+  type: fieldSource('What happened, dot-separated; routes match on it.'),
+  tenant: fieldSource('On whose behalf it is delivered.'),
+  time: fieldSource('When it happened.'),
+  version: fieldSource('Version of the event type.'),
+  source: fieldSource('What produced it.'),
+  key: fieldSource('Ordering key or aggregate.'),
+  correlationId: fieldSource('What ties it to other events.'),
+};
+
+const fields = section('Which part of a record is which part of the event.', {
+  default: section('For every topic not named under `topics`.', {
+    id: envelope.id.byDefault('eventId'),
+    type: envelope.type.byDefault('eventType'),
+    tenant: envelope.tenant.byDefault('tenantId'),
+    time: envelope.time.byDefault('timestamp'),
+    version: envelope.version.byDefault('version'),
+    source: envelope.source.byDefault('source'),
+    key: envelope.key.byDefault('key'),
+    correlationId: envelope.correlationId.byDefault('correlationId'),
+  }).always(),
+  topics: sectionMap(
+    'By topic name; what is absent is taken from `default`.',
+    section('One topic.', {
+      id: envelope.id.optional(),
+      type: envelope.type.optional(),
+      tenant: envelope.tenant.optional(),
+      time: envelope.time.optional(),
+      version: envelope.version.optional(),
+      source: envelope.source.optional(),
+      key: envelope.key.optional(),
+      correlationId: envelope.correlationId.optional(),
+    }).always(),
+  ),
+});
+
+const attempt = {
+  timeout: duration('One total deadline per attempt: connect, send, read.', { min: 50, max: 5 * MINUTE }),
+  maxInFlight: integer('Most requests in flight at once, per tenant.', { min: 1, max: 10_000 }),
+  rateLimit: section(
+    'Token bucket, per tenant: in no window of length t more than rate·t + burst requests start.',
+    {
+      rate: rate('Requests per time.', { min: 1 / 3600, max: 1_000_000 }).required(),
+      burst: integer('Requests that may start at once; absent means one second of the rate, at least 1.', {
+        min: 1,
+        max: 1_000_000,
+      }).optional(),
+    },
+  ),
+  format: oneOf('Body: CloudEvents 1.0 structured mode, or the data alone.', BODY_FORMATS),
+  channel: oneOf('What it is, for people and metrics.', CHANNELS),
+};
+
+const retry = {
+  maxAttempts: integer('Attempts in all, the first one included.', { min: 1, max: 10 }),
+  initialDelay: duration('Wait before the second attempt; doubles from there.', { min: 0, max: MINUTE }),
+  maxDelay: duration('Longest wait between attempts, `Retry-After` included.', { min: 0, max: MINUTE }),
+};
+
+const defaults = section('For destinations that do not say otherwise.', {
+  timeout: attempt.timeout.byDefault('10s'),
+  maxInFlight: attempt.maxInFlight.byDefault(32),
+  rateLimit: attempt.rateLimit.orWord('none', 'word'),
+  retry: section('Attempts of one delivery.', {
+    maxAttempts: retry.maxAttempts.byDefault(3),
+    initialDelay: retry.initialDelay.byDefault('500ms'),
+    maxDelay: retry.maxDelay.byDefault('5s'),
+  }).always(),
+  format: attempt.format.byDefault('cloudevents'),
+  channel: attempt.channel.byDefault('webhook'),
+});
+
+const destination = section('One HTTP endpoint of a tenant.', {
+  id: text(
+    'Unique.',
+    'letters, digits, `_`, `.`, `-`; 64 at most; a number needs quotes',
+    /^[A-Za-z0-9_.-]{1,64}$/,
+  ).required(),
+  tenant: text(
+    'Whose events it gets; `"*"` stands for one such destination per tenant, each with limits of its own.',
+    `a tenant id of 1 to ${limits.identifierMaxBytes} characters, or "*"; a number needs quotes`,
+    new RegExp(`^[^\\0\\r\\n]{1,${limits.identifierMaxBytes}}$`),
+  ).required(),
+  url: text('Where to POST. User and password belong in `headers`.', HTTP_URL).required(),
+  events: textList(
+    'Event types it gets. `*` is one dot-separated segment or a part of one, `**` any number of segments.',
+    'globs such as contact.*, email.opened, **',
+    (glob) => GLOB.test(glob),
+  ).byDefault(['**']),
+  headers: textMap(
+    'Request headers to add; values are never shown.',
+    'a map of header names to text',
+  ).byDefault({}),
+  timeout: attempt.timeout.optional(),
+  maxInFlight: attempt.maxInFlight.optional(),
+  rateLimit: attempt.rateLimit.orWordOptional('none'),
+  retry: section('Attempts of one delivery.', {
+    maxAttempts: retry.maxAttempts.optional(),
+    initialDelay: retry.initialDelay.optional(),
+    maxDelay: retry.maxDelay.optional(),
+  }).optional(),
+  format: attempt.format.optional(),
+  channel: attempt.channel.optional(),
+});
+
+const delivery = section('How requests are sent.', {
+  allowAddresses: textList(
+    'Addresses that may be reached although they are not public. All others that are private, local or reserved are refused.',
+    'addresses or CIDR ranges such as 127.0.0.0/8 or fd00::/8',
+    (entry) => entry !== '',
+  ).byDefault([]),
+  connectTimeout: duration('Longest wait for a connection.', { min: 50, max: MINUTE }).byDefault('5s'),
+  connectionsPerOrigin: integer('Connections per origin and lane.', { min: 1, max: 4096 }).byDefault(128),
+  keepAlive: duration('How long an idle connection is kept.', { min: 1, max: 10 * MINUTE }).byDefault('30s'),
+  maxResponseSize: size('A response is read no further than this.', { min: 0, max: 16 * MB }).byDefault(
+    '64kb',
+  ),
+  dns: section('Name resolution.', {
+    timeout: duration('Longest wait for one answer.', { min: 50, max: MINUTE }).byDefault('2s'),
+    maxTtl: duration('Longest time an answer is kept.', { min: 0, max: 24 * 60 * MINUTE }).byDefault('5m'),
+    servers: textList(
+      'Name servers; absent means those of the system.',
+      'IP addresses, with :port or without',
+      (entry) => entry !== '',
+    ).byDefault([]),
+  }).always(),
+});
+
+const lanes = section('Worker threads.', {
+  count: integer('How many.', { min: 1, max: limits.lanes }).byDefault(
+    Math.max(1, availableParallelism() - 1),
+    'one per core, less one for the main thread, at least 1',
+  ),
+  maxRecords: integer('Undelivered records one lane may hold.', { min: 1, max: 1_000_000 }).byDefault(4096),
+  maxBytes: size('Undelivered bytes one lane may hold.', { min: 64 * 1024, max: 1024 * MB }).byDefault(
+    '16mb',
+  ),
+});
+
+const ledger = section('How rows are written. A batch is inserted when it reaches any of the three bounds.', {
+  batchMaxRows: integer('Rows.', { min: 1, max: 1_000_000 }).byDefault(20_000),
+  batchMaxSize: size('Bytes.', { min: 1024, max: limits.ledgerPendingMaxBytes }).byDefault('8mb'),
+  batchMaxAge: duration('Age of the oldest row.', { min: 1, max: MINUTE }).byDefault('500ms'),
+  responseExcerpt: size("How much of a receiver's answer is kept with an attempt.", {
+    min: 0,
+    max: 64 * 1024,
+  }).byDefault('256b'),
+});
+
+const http = section('`/metrics`, `/health`, `/health/ready`.', {
+  host: text('Address to listen on.', 'an address or a host name', /^[A-Za-z0-9._:-]+$/).byDefault(
+    '127.0.0.1',
+  ),
+  port: integer('Port; 0 takes a free one.', { min: 0, max: 65_535 }).byDefault(9400),
+});
+
+export const settingsSchema = section('EventDispatch configuration.', {
+  kafka: kafka.always(),
+  clickhouse: clickhouse.always(),
+  schemas: schemas.always(),
+  fields: fields.always(),
+  defaults: defaults.always(),
+  destinations: sectionList('Where events go; at least one.', destination.always()),
+  delivery: delivery.always(),
+  lanes: lanes.always(),
+  ledger: ledger.always(),
+  http: http.orWord('off', 'empty'),
+  shutdown: section('SIGTERM and Ctrl-C.', {
+    deadline: duration('How long a drain may take.', { min: 0, max: 10 * MINUTE }).byDefault('20s'),
+  }).always(),
+  log: section('Log lines, JSON on standard output.', {
+    level: oneOf('Least severe level that is written.', LOG_LEVELS).byDefault('info'),
+  }).always(),
+}).always();
+
+export type Settings = z.output<typeof settingsSchema>;
+export type KafkaSettings = Settings['kafka'];
+export type SecuritySettings = NonNullable<KafkaSettings['security']>;
+export type DestinationSettings = Settings['destinations'][number];

@@ -1,0 +1,129 @@
+import { isUtf8 } from 'node:buffer';
+import type { Event, FieldMapping, FieldSource } from '../domain/event.ts';
+import { limits } from '../domain/limits.ts';
+import type { RecordHeader } from '../domain/record.ts';
+import { InvalidRecord } from './errors.ts';
+import { epochMs, type TimeScale } from './time-scale.ts';
+
+/** A record's content, as the decoder gives it. */
+export interface DecodedRecord {
+  readonly value: unknown;
+  /** `value` as JSON text. */
+  readonly json: string;
+  /** Full name of its schema. */
+  readonly schemaName: string;
+  /** What the field that `mapping.time` names counts. */
+  readonly timeScale: TimeScale;
+}
+
+/** Where a record came from, and what it carried beside its value. */
+export interface RecordOrigin {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Unix epoch milliseconds. */
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly headers: readonly RecordHeader[];
+}
+
+/** CloudEvents attributes as headers, in binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md */
+const CLOUD_EVENTS = {
+  id: 'ce_id',
+  type: 'ce_type',
+  source: 'ce_source',
+  time: 'ce_time',
+  key: 'ce_subject',
+} as const;
+
+/**
+ * The event that a record is. CloudEvents headers win, then what the mapping
+ * says, then: for the id the record's place `topic/partition/offset`, for the
+ * type the schema's name, for the time the record's own, for the rest nothing.
+ *
+ * @param tenant as ingest found it.
+ * @throws InvalidRecord `malformed` when an identifier is longer than `limits.identifierMaxBytes`.
+ */
+export function buildEvent(
+  decoded: DecodedRecord,
+  mapping: FieldMapping,
+  origin: RecordOrigin,
+  tenant: string,
+): Event {
+  const at = (source: FieldSource): string => textOf(valueAt(source, decoded.value, origin));
+  const header = (name: string): string => headerText(origin.headers, name);
+  return {
+    id: identifier('id', header(CLOUD_EVENTS.id) || at(mapping.id) || placeOf(origin)),
+    type: identifier('type', header(CLOUD_EVENTS.type) || at(mapping.type) || decoded.schemaName),
+    tenant,
+    timeMs: timeOf(decoded, mapping.time, origin),
+    version: identifier('version', at(mapping.version)),
+    source: identifier('source', header(CLOUD_EVENTS.source) || at(mapping.source)),
+    key: identifier('key', header(CLOUD_EVENTS.key) || at(mapping.key)),
+    correlationId: identifier('correlationId', at(mapping.correlationId)),
+    dataJson: decoded.json,
+  };
+}
+
+function timeOf(decoded: DecodedRecord, source: FieldSource, origin: RecordOrigin): number {
+  return (
+    epochMs(headerText(origin.headers, CLOUD_EVENTS.time), 'millis') ??
+    epochMs(valueAt(source, decoded.value, origin), source.from === 'avro' ? decoded.timeScale : 'millis') ??
+    Math.max(0, origin.timestampMs)
+  );
+}
+
+function placeOf(origin: RecordOrigin): string {
+  return `${origin.topic}/${origin.partition}/${origin.offset}`;
+}
+
+function valueAt(source: FieldSource, value: unknown, origin: RecordOrigin): unknown {
+  switch (source.from) {
+    case 'avro':
+      return fieldAt(value, source.path);
+    case 'header':
+      return headerText(origin.headers, source.name);
+    case 'key':
+      return origin.key === null ? '' : bytesText(origin.key);
+  }
+}
+
+function fieldAt(root: unknown, path: readonly string[]): unknown {
+  let value = root;
+  for (const name of path) {
+    // Own fields only: a map's value must not be found on Object.prototype.
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string, unknown>)[name];
+  }
+  return value;
+}
+
+/** Numbers and booleans by their JSON text; records, arrays and nothing as no text. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
+}
+
+/** The last header of that name, as Kafka's own `lastHeader` reads a repeated one. */
+function headerText(headers: readonly RecordHeader[], name: string): string {
+  for (let i = headers.length - 1; i >= 0; i--) {
+    const header = headers[i] as RecordHeader;
+    if (header[0] === name) return bytesText(header[1]);
+  }
+  return '';
+}
+
+/** UTF-8, or hexadecimal where the bytes are not: a binary key stays distinct from every other one. */
+function bytesText(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString(isUtf8(buffer) ? 'utf8' : 'hex');
+}
+
+/** A character takes at most 3 bytes a UTF-16 unit, so most identifiers need no counting. */
+const MOST_BYTES_PER_UNIT = 3;
+
+function identifier(name: string, text: string): string {
+  const isShort = text.length * MOST_BYTES_PER_UNIT <= limits.identifierMaxBytes;
+  if (isShort || Buffer.byteLength(text) <= limits.identifierMaxBytes) return text;
+  throw new InvalidRecord('malformed', `the ${name} is longer than ${limits.identifierMaxBytes} bytes`);
+}

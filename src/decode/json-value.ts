@@ -1,0 +1,45 @@
+import { someType, type AvroType } from './schema-model.ts';
+
+/** The buckets in which avsc tells a union's branches apart by the JavaScript value alone. */
+const BUCKET: Readonly<Partial<Record<AvroType['kind'], string>>> = {
+  int: 'number',
+  long: 'number',
+  float: 'number',
+  double: 'number',
+  fixed: 'bytes',
+  enum: 'string',
+  map: 'object',
+  record: 'object',
+};
+
+/** Whether values that avsc decodes by this schema need `toJsonValue`: most do not, and are JSON as they come. */
+export function needsJsonValue(root: AvroType): boolean {
+  return someType(root, (type) => {
+    if (type.kind === 'bytes' || type.kind === 'fixed') return true;
+    if (type.kind !== 'union') return false;
+    const buckets = type.branches.map((branch) => BUCKET[branch.kind] ?? branch.kind);
+    return new Set(buckets).size < buckets.length;
+  });
+}
+
+/**
+ * A decoded value with what JSON has no form for replaced, in place: bytes and
+ * fixed become base64 text, the wrapper objects of ambiguous unions their content.
+ */
+export function toJsonValue(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Buffer.isBuffer(value)) return value.toString('base64');
+  if (isBranch(value)) return toJsonValue(value.unwrap());
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) value[i] = toJsonValue(value[i]);
+    return value;
+  }
+  const fields = value as Record<string, unknown>;
+  for (const name of Object.keys(fields)) fields[name] = toJsonValue(fields[name]);
+  return fields;
+}
+
+/** Decoded data holds no functions, so only avsc's wrapper of a union's branch has this method. */
+function isBranch(value: object): value is { unwrap(): unknown } {
+  return 'unwrap' in value && typeof value.unwrap === 'function';
+}

@@ -1,0 +1,54 @@
+/**
+ * Bounds that no configuration lifts, in one place, with the relations between
+ * them asserted when the program loads. What an operator may tune is in
+ * `config/`; its ranges refer to these.
+ */
+export const limits = {
+  /** Open records (admitted, not durable) per partition: the crash window. A power of two. */
+  partitionWindowRecords: 16_384,
+  /** Bytes of records packed into one transferred buffer; a single larger record goes alone. */
+  batchMaxBytes: 256 * 1024,
+  /** Most records asked from librdkafka at once. */
+  pollMaxRecords: 2_000,
+  /** How long one poll may wait; librdkafka applies it per message, and it holds a libuv thread. */
+  pollTimeoutMs: 20,
+  /** librdkafka's prefetch queue. */
+  prefetchBytes: 16 * 1024 * 1024,
+  /** Ceiling for `kafka.maxRecordBytes`. */
+  recordMaxBytes: 16 * 1024 * 1024,
+  /** Confluent wire format: magic byte and schema id. */
+  wireHeaderBytes: 5,
+  /** Writer schemas kept compiled, per thread. */
+  schemaCacheEntries: 1_000,
+  /** Bytes of one schema's text. */
+  schemaMaxBytes: 1024 * 1024,
+  /** Items of one array or map block whose items take no bytes: the decode bomb. */
+  zeroWidthItems: 10_000,
+  /** Nesting depth of one Avro value. */
+  avroDepth: 64,
+  /** Bytes of ids and names taken from an event (tenant, id, type, key …). */
+  identifierMaxBytes: 512,
+  /** Response headers of a receiver. */
+  responseHeaderMaxBytes: 16 * 1024,
+  /** Ledger bytes that may wait for an insert before admission stops. */
+  ledgerPendingMaxBytes: 64 * 1024 * 1024,
+  /** Hand-overs (dead letters, bad events) that may wait for the broker's ack before admission stops. */
+  handoverPendingRecords: 20_000,
+  handoverPendingBytes: 32 * 1024 * 1024,
+  /** Lanes addressable by the frontier's one-byte column. */
+  lanes: 255,
+} as const;
+
+export function assertLimits(l: typeof limits): void {
+  const must = (holds: boolean, relation: string): void => {
+    if (!holds) throw new Error(`limits.ts is inconsistent: ${relation}`);
+  };
+  const isPowerOfTwo = (n: number): boolean => n > 0 && (n & (n - 1)) === 0;
+  must(isPowerOfTwo(l.partitionWindowRecords), 'partitionWindowRecords is a power of two');
+  must(l.pollMaxRecords <= l.partitionWindowRecords, 'one poll fits one partition window');
+  must(l.batchMaxBytes < l.prefetchBytes, 'a batch is smaller than the prefetch queue');
+  must(l.pollTimeoutMs <= 20, 'a poll holds its libuv thread for at most 20 ms a message');
+  must(l.wireHeaderBytes === 5, 'the Confluent header is 5 bytes');
+}
+
+assertLimits(limits);

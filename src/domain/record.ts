@@ -1,0 +1,34 @@
+/** A header as Kafka carries it; names may repeat. */
+export type RecordHeader = readonly [name: string, value: Uint8Array];
+
+/** One record as read from Kafka, before anything is known about it. */
+export interface SourceRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Broker or producer time, Unix epoch milliseconds; absent or negative when unknown. */
+  readonly timestamp?: number | undefined;
+  readonly key?: Buffer | null | undefined;
+  readonly value: Buffer | null;
+  readonly headers?: readonly Readonly<Record<string, Buffer | string | number>>[] | undefined;
+}
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface TopicPartitionOffset extends TopicPartition {
+  readonly offset: number;
+}
+
+/**
+ * Names an admitted record between threads: the assignment it came under (one
+ * number per partition and epoch, never reused) and its place in that
+ * assignment's frontier. A reply that names an assignment which has ended is
+ * harmless: nobody commits for it any more.
+ */
+export interface RecordHandle {
+  readonly assignment: number;
+  readonly sequence: number;
+}

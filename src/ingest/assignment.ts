@@ -1,0 +1,57 @@
+import { limits } from '../domain/limits.ts';
+import type { SourceRecord, TopicPartition } from '../domain/record.ts';
+import { Frontier } from './frontier.ts';
+
+/**
+ * One partition under one epoch of ownership:
+ *
+ *   active ──► revoking ──► ended
+ *
+ * `active` admits records; `revoking` finishes what is open and commits; `ended`
+ * commits nothing any more, whatever still comes back for it. Only `Assignments`
+ * moves it on. The same partition assigned again is another `Assignment`, under
+ * another id, so nothing of an old epoch can move a new one.
+ */
+export class Assignment implements TopicPartition {
+  readonly id: number;
+  readonly topic: string;
+  readonly partition: number;
+  readonly frontier = new Frontier(limits.partitionWindowRecords);
+  state: 'active' | 'revoking' | 'ended' = 'active';
+  /** Highest offset handed to a commit, and the highest one the broker acknowledged; −1 before the first. */
+  commitRequested = -1;
+  committed = -1;
+  /** Newest offset read, admitted or not; a record at or below it was seen before. */
+  lastRead = -1;
+  /** Records read but not admitted yet, oldest first; while there are any the partition is paused. */
+  #stash: SourceRecord[] = [];
+
+  constructor(id: number, topic: string, partition: number) {
+    this.id = id;
+    this.topic = topic;
+    this.partition = partition;
+  }
+
+  get isBlocked(): boolean {
+    return this.#stash.length > 0;
+  }
+
+  get stashed(): number {
+    return this.#stash.length;
+  }
+
+  stash(record: SourceRecord): void {
+    this.#stash.push(record);
+  }
+
+  /** Offers the stash to `admit`, in order, until it refuses one. */
+  unstash(admit: (record: SourceRecord) => boolean): void {
+    let taken = 0;
+    while (taken < this.#stash.length && admit(this.#stash[taken] as SourceRecord)) taken++;
+    if (taken > 0) this.#stash = this.#stash.slice(taken);
+  }
+
+  dropStash(): void {
+    this.#stash = [];
+  }
+}

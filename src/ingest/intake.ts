@@ -1,0 +1,213 @@
+import type { FieldMapping } from '../domain/event.ts';
+import type { Clock } from '../domain/clock.ts';
+import { limits } from '../domain/limits.ts';
+import { packHeaders } from '../domain/packed-headers.ts';
+import type { RecordHeader, SourceRecord, TopicPartition } from '../domain/record.ts';
+import type { Assignment } from './assignment.ts';
+import type { Assignments } from './assignments.ts';
+import type { FlowGate } from './flow-gate.ts';
+import { LanePacker, type PackedRecord } from './lane-packer.ts';
+import type { Peek } from './peek.ts';
+import { PollSize } from './poll-size.ts';
+import { laneOfTenant } from './tenant-lane.ts';
+
+const MIN_POLL_RECORDS = 16;
+
+/** What intake needs of the consumer. */
+export interface RecordSource {
+  poll(max: number, callback: (error: string | null, records: readonly SourceRecord[]) => void): void;
+  pause(partitions: readonly TopicPartition[]): void;
+  resume(partitions: readonly TopicPartition[]): void;
+}
+
+/** Where admitted records go. */
+export interface LaneFeed {
+  /** The buffer is given away. */
+  send(lane: number, buffer: ArrayBuffer, count: number): void;
+}
+
+export interface IntakeOptions {
+  readonly source: RecordSource;
+  readonly feed: LaneFeed;
+  readonly lanes: number;
+  readonly assignments: Assignments;
+  readonly gate: FlowGate;
+  readonly peek: Peek;
+  readonly clock: Clock;
+  mappingOf(topic: string): FieldMapping;
+  /** False while what comes after the lanes (ledger, hand-overs) is at its bound. */
+  mayAdmit(): boolean;
+  /** A record waits for this schema; its partition is paused until the peek knows it. */
+  onSchemaNeeded(schemaId: number): void;
+  onError(message: string): void;
+}
+
+/** Counted here, read at scrape. */
+export interface IntakeStats {
+  recordsPolled: number;
+  bytesPolled: number;
+  polls: number;
+  pollSeconds: number;
+  /** Monotonic time of the last poll that came back. */
+  lastPollMs: number;
+}
+
+/**
+ * The poll loop: reads, peeks, admits, packs per lane, sends. A record that some
+ * bound refuses is stashed, its partition paused, and polling goes on; the stash
+ * of a paused partition is offered again after every poll, and the partition
+ * resumed when it is empty. So a partition's records are admitted in order, and
+ * what is read beyond the bounds is at most one poll.
+ */
+export class Intake {
+  readonly stats: IntakeStats = { recordsPolled: 0, bytesPolled: 0, polls: 0, pollSeconds: 0, lastPollMs: 0 };
+  readonly #options: IntakeOptions;
+  readonly #packers: readonly LanePacker[];
+  readonly #pollSize = new PollSize(MIN_POLL_RECORDS, limits.pollMaxRecords);
+  readonly #blocked = new Set<Assignment>();
+  readonly #packed: PackedRecord = {
+    assignment: 0,
+    sequence: 0,
+    offset: 0,
+    timestampMs: 0,
+    schemaId: 0,
+    invalid: 0,
+    tenant: Buffer.alloc(0),
+    tenantStart: 0,
+    tenantEnd: 0,
+    key: null,
+    headers: null,
+    value: null,
+  };
+  #state: 'idle' | 'running' | 'stopped' = 'idle';
+  #admitting = true;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.#packers = Array.from({ length: options.lanes }, () => new LanePacker());
+  }
+
+  /** Partitions that are paused because a bound or a missing schema refused a record. */
+  get pausedPartitions(): number {
+    return this.#blocked.size;
+  }
+
+  start(): void {
+    this.#state = 'running';
+    this.stats.lastPollMs = this.#options.clock.monotonicMs();
+    this.#poll();
+  }
+
+  /** Admits nothing more but keeps polling, which keeps the membership while what is open drains. */
+  stopAdmitting(): void {
+    this.#admitting = false;
+    for (const assignment of this.#blocked) assignment.dropStash();
+    this.#blocked.clear();
+  }
+
+  stop(): void {
+    this.#state = 'stopped';
+  }
+
+  /** To be called when an assignment stops being active: its stash is gone, so it must not be resumed. */
+  forget(assignment: Assignment): void {
+    this.#blocked.delete(assignment);
+  }
+
+  #poll(): void {
+    const { clock, source } = this.#options;
+    const startedMs = clock.monotonicMs();
+    source.poll(this.#pollSize.size, (error, records) => {
+      const nowMs = clock.monotonicMs();
+      this.stats.lastPollMs = nowMs;
+      this.stats.polls++;
+      this.stats.pollSeconds += (nowMs - startedMs) / 1000;
+      if (error !== null) this.#options.onError(error);
+      this.#pollSize.observe(records.length, nowMs - startedMs);
+      this.#takeAll(records);
+      if (this.#state === 'running') setImmediate(() => { this.#poll(); });
+    });
+  }
+
+  #takeAll(records: readonly SourceRecord[]): void {
+    if (this.#blocked.size > 0) this.#retryBlocked();
+    for (const record of records) this.#take(record);
+    for (let lane = 0; lane < this.#packers.length; lane++) this.#send(lane);
+  }
+
+  #take(record: SourceRecord): void {
+    this.stats.recordsPolled++;
+    this.stats.bytesPolled += record.value?.length ?? 0;
+    const assignment = this.#options.assignments.find(record.topic, record.partition);
+    // A partition on its way out is read again by its next owner; a record seen before comes of a pause and resume.
+    if (!this.#admitting || assignment?.state !== 'active' || record.offset <= assignment.lastRead) return;
+    assignment.lastRead = record.offset;
+    if (!assignment.isBlocked && this.#admit(assignment, record)) return;
+    if (!assignment.isBlocked) {
+      this.#blocked.add(assignment);
+      this.#options.source.pause([{ topic: assignment.topic, partition: assignment.partition }]);
+    }
+    assignment.stash(record);
+  }
+
+  #retryBlocked(): void {
+    for (const assignment of this.#blocked) {
+      assignment.unstash((record) => this.#admit(assignment, record));
+      if (assignment.isBlocked) continue;
+      this.#blocked.delete(assignment);
+      this.#options.source.resume([{ topic: assignment.topic, partition: assignment.partition }]);
+    }
+  }
+
+  /** @returns false when a bound or a missing schema refuses it for now. */
+  #admit(assignment: Assignment, record: SourceRecord): boolean {
+    const { gate, peek } = this.#options;
+    if (assignment.frontier.isFull || !this.#options.mayAdmit()) return false;
+    if (!peek.look(record, this.#options.mappingOf(record.topic))) {
+      this.#options.onSchemaNeeded(peek.schemaId);
+      return false;
+    }
+    const lane =
+      peek.invalid === 0
+        ? laneOfTenant(peek.tenant, peek.tenantStart, peek.tenantEnd, this.#packers.length)
+        : assignment.partition % this.#packers.length;
+    if (!gate.isOpen(lane)) return false;
+    this.#pack(lane, assignment, record);
+    return true;
+  }
+
+  #pack(lane: number, assignment: Assignment, record: SourceRecord): void {
+    const { gate, peek } = this.#options;
+    const packer = this.#packers[lane] as LanePacker;
+    const packed = this.#packed;
+    packed.assignment = assignment.id;
+    packed.sequence = assignment.frontier.admit(record.offset);
+    packed.offset = record.offset;
+    packed.timestampMs = Math.max(0, record.timestamp ?? 0);
+    packed.schemaId = peek.schemaId;
+    packed.invalid = peek.invalid;
+    packed.tenant = peek.tenant;
+    packed.tenantStart = peek.tenantStart;
+    packed.tenantEnd = peek.tenantEnd;
+    packed.key = record.key ?? null;
+    packed.headers = record.headers === undefined ? null : packHeaders(headerPairs(record.headers));
+    packed.value = record.value;
+    const before = packer.bytes;
+    packer.add(packed);
+    gate.admit(lane, packer.bytes - before);
+    if (packer.bytes >= limits.batchMaxBytes) this.#send(lane);
+  }
+
+  #send(lane: number): void {
+    const batch = (this.#packers[lane] as LanePacker).take();
+    if (batch !== null) this.#options.feed.send(lane, batch.buffer, batch.count);
+  }
+}
+
+function headerPairs(headers: NonNullable<SourceRecord['headers']>): RecordHeader[] {
+  return headers.flatMap((header) =>
+    Object.entries(header).map(
+      ([name, value]): RecordHeader => [name, Buffer.isBuffer(value) ? value : Buffer.from(String(value))],
+    ),
+  );
+}

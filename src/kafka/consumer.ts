@@ -1,0 +1,130 @@
+import kafka from 'node-rdkafka';
+import { UserError } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
+import type { SourceRecord, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
+
+const ASSIGN_PARTITIONS = -175;
+const REVOKE_PARTITIONS = -174;
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** What the group tells its member. Assign and revoke must each be answered, at once or later. */
+export interface ConsumerListener {
+  /** To be answered by `assign`. */
+  onAssign(partitions: readonly TopicPartition[]): void;
+  /** To be answered by `unassign`, after what can be finished is finished and committed. */
+  onRevoke(partitions: readonly TopicPartition[]): void;
+  onCommit(error: string | null, offsets: readonly TopicPartitionOffset[]): void;
+  onError(message: string): void;
+}
+
+/**
+ * One member of a consumer group over node-rdkafka, in non-flowing mode: nothing
+ * is read but by `poll`, which must be called again and again even when every
+ * partition is paused, or the group evicts the member.
+ */
+export class KafkaConsumer {
+  readonly #consumer: kafka.KafkaConsumer;
+
+  private constructor(consumer: kafka.KafkaConsumer) {
+    this.#consumer = consumer;
+  }
+
+  /**
+   * Connects and subscribes. Assignments arrive at the listener while polling.
+   * @throws UserError when no broker answers.
+   */
+  static open(
+    properties: Readonly<Record<string, string | number | boolean>>,
+    topics: readonly string[],
+    listener: ConsumerListener,
+  ): Promise<KafkaConsumer> {
+    const { 'auto.offset.reset': offsetReset, ...rest } = properties;
+    const consumer: kafka.KafkaConsumer = new kafka.KafkaConsumer(
+      {
+        ...rest,
+        rebalance_cb: (error: kafka.LibrdKafkaError, partitions: TopicPartition[]) => {
+          if (error.code === ASSIGN_PARTITIONS) listener.onAssign(partitions);
+          else if (error.code === REVOKE_PARTITIONS) listener.onRevoke(partitions);
+          else listener.onError(`rebalance: ${error.message}`);
+        },
+        offset_commit_cb: (error: kafka.LibrdKafkaError | null, offsets: TopicPartitionOffset[]) => {
+          listener.onCommit(error ? error.message : null, offsets);
+        },
+      } as unknown as kafka.ConsumerGlobalConfig,
+      { 'auto.offset.reset': offsetReset } as kafka.ConsumerTopicConfig,
+    );
+    consumer.on('event.error', (error) => {
+      listener.onError(error.message);
+    });
+    consumer.setDefaultConsumeTimeout(limits.pollTimeoutMs);
+    return new Promise((resolve, reject) => {
+      consumer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null | undefined) => {
+        if (error) {
+          const brokers = String(properties['bootstrap.servers']);
+          reject(new UserError([`kafka.brokers: ${brokers} does not answer: ${error.message}`]));
+          return;
+        }
+        consumer.subscribe(topics.map((topic) => (topic.startsWith('^') ? new RegExp(topic) : topic)));
+        resolve(new KafkaConsumer(consumer));
+      });
+    });
+  }
+
+  /** Reads up to `max` records; calls back with what there was, perhaps nothing. */
+  poll(max: number, callback: (error: string | null, records: readonly SourceRecord[]) => void): void {
+    this.#consumer.consume(max, (error: kafka.LibrdKafkaError | null, messages) => {
+      if (error) callback(error.message, []);
+      else callback(null, messages as unknown as readonly SourceRecord[]);
+    });
+  }
+
+  /** Takes partitions on: added to the others under an incremental protocol, instead of them under an eager one. */
+  assign(partitions: readonly TopicPartition[]): void {
+    if (this.#isIncremental) this.#consumer.incrementalAssign([...partitions]);
+    else this.#consumer.assign([...partitions]);
+  }
+
+  unassign(partitions: readonly TopicPartition[]): void {
+    if (this.#isIncremental) this.#consumer.incrementalUnassign([...partitions]);
+    else this.#consumer.unassign();
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#consumer.pause([...partitions]);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#consumer.resume([...partitions]);
+  }
+
+  /** Asks for a commit; the answer comes to `onCommit`. Never lower one: the broker would accept it. */
+  commit(offsets: readonly TopicPartitionOffset[]): void {
+    this.#consumer.commit([...offsets]);
+  }
+
+  /** The newest offset the last fetch told of, −1 when unknown. No I/O. */
+  highWatermark(topic: string, partition: number): number {
+    try {
+      return this.#consumer.getWatermarkOffsets(topic, partition).highOffset;
+    } catch {
+      return -1;
+    }
+  }
+
+  /** Leaves the group, bounded: librdkafka's close can hang (confluentinc/librdkafka#1144). */
+  close(timeoutMs: number): Promise<'closed' | 'timed_out'> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        resolve('timed_out');
+      }, timeoutMs);
+      this.#consumer.disconnect(() => {
+        clearTimeout(timer);
+        resolve('closed');
+      });
+    });
+  }
+
+  get #isIncremental(): boolean {
+    return this.#consumer.rebalanceProtocol() === 'COOPERATIVE';
+  }
+}

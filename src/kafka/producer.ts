@@ -1,0 +1,113 @@
+import kafka from 'node-rdkafka';
+import { UserError, messageOf } from '../domain/errors.ts';
+import type { RecordHeader } from '../domain/record.ts';
+
+/** librdkafka's code for a full local queue. */
+const QUEUE_FULL = -184;
+const POLL_INTERVAL_MS = 5;
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** Told once per record: the broker has it at this place, or why it has not. */
+export type OnAck = (error: KafkaError | null, partition: number, offset: number) => void;
+
+/** What librdkafka said, with its code; negative codes are local, positive ones the broker's. */
+export class KafkaError extends Error {
+  readonly code: number;
+
+  constructor(message: string, code: number) {
+    super(message);
+    this.name = 'KafkaError';
+    this.code = code;
+  }
+}
+
+/** A producer whose every record is acknowledged by callback. */
+export class KafkaProducer {
+  readonly #producer: kafka.Producer;
+  #pending = 0;
+
+  constructor(producer: kafka.Producer) {
+    this.#producer = producer;
+    producer.on('delivery-report', (error: kafka.LibrdKafkaError | null, report) => {
+      this.#pending--;
+      const onAck = report.opaque as OnAck;
+      onAck(error === null ? null : new KafkaError(error.message, error.code), report.partition, report.offset);
+    });
+    producer.setPollInterval(POLL_INTERVAL_MS);
+  }
+
+  /** Records that were taken and are not acknowledged yet. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /**
+   * Hands a record to librdkafka's queue.
+   * @param partition null leaves the choice to the key's hash.
+   * @returns false when the queue is full: poll, wait, and offer it again.
+   * @throws KafkaError for what can never be sent (too large, unknown topic name …).
+   */
+  produce(
+    topic: string,
+    partition: number | null,
+    key: Buffer | null,
+    value: Buffer | null,
+    headers: readonly RecordHeader[],
+    onAck: OnAck,
+  ): boolean {
+    const native = headers.map(([name, bytes]) => ({ [name]: Buffer.from(bytes) }));
+    try {
+      this.#producer.produce(topic, partition, value, key, null, onAck, native);
+    } catch (error) {
+      const code = (error as { code?: number }).code ?? 0;
+      if (code === QUEUE_FULL) return false;
+      throw new KafkaError(messageOf(error), code);
+    }
+    this.#pending++;
+    return true;
+  }
+
+  /** Serves acknowledgements now instead of at the next interval. */
+  poll(): void {
+    this.#producer.poll();
+  }
+
+  /** Waits until everything is acknowledged; rejects at the timeout. */
+  flush(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#producer.flush(timeoutMs, (error: kafka.LibrdKafkaError | null) => {
+        this.#producer.poll();
+        if (error === null) resolve();
+        else reject(new KafkaError(error.message, error.code));
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#producer.disconnect(() => {
+        resolve();
+      });
+    });
+  }
+}
+
+/**
+ * Connects a producer.
+ * @throws UserError when no broker answers.
+ */
+export function openProducer(
+  properties: Readonly<Record<string, string | number | boolean>>,
+  onError: (message: string) => void = () => undefined,
+): Promise<KafkaProducer> {
+  const producer = new kafka.Producer({ ...properties, dr_cb: true } as kafka.ProducerGlobalConfig, {});
+  producer.on('event.error', (error) => {
+    onError(error.message);
+  });
+  return new Promise((resolve, reject) => {
+    producer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null) => {
+      if (error === null || error === undefined) resolve(new KafkaProducer(producer));
+      else reject(new UserError([`kafka.brokers: ${String(properties['bootstrap.servers'])} does not answer: ${error.message}`]));
+    });
+  });
+}

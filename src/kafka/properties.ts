@@ -1,0 +1,56 @@
+import type { KafkaConfig } from '../config/config.ts';
+import { limits } from '../domain/limits.ts';
+
+/** librdkafka properties; see its CONFIGURATION.md for names, units and ranges. */
+export type KafkaProperties = Readonly<Record<string, string | number | boolean>>;
+
+/** Room for our headers beside the largest value. */
+const ENVELOPE_BYTES = 256 * 1024;
+
+/**
+ * The consumer's properties: ours where delivery depends on them, bounded queues,
+ * and the user's own on top for everything else (`config/` refuses the former).
+ */
+export function consumerProperties(kafka: KafkaConfig, brokers: string): Record<string, string | number | boolean> {
+  return {
+    'queued.max.messages.kbytes': limits.prefetchBytes / 1024,
+    'queued.min.messages': 20_000,
+    'fetch.wait.max.ms': 50,
+    'fetch.queue.backoff.ms': 20,
+    'fetch.message.max.bytes': 1024 * 1024,
+    'check.crcs': true,
+    'socket.keepalive.enable': true,
+    'topic.metadata.refresh.interval.ms': 30_000,
+    'auto.offset.reset': 'earliest',
+    ...kafka.properties,
+    ...kafka.consumerProperties,
+    ...groupProperties(kafka),
+    'bootstrap.servers': brokers,
+    'group.id': kafka.groupId,
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    'enable.partition.eof': true,
+  };
+}
+
+function groupProperties(kafka: KafkaConfig): KafkaProperties {
+  return kafka.groupProtocol === 'consumer'
+    ? { 'group.protocol': 'consumer', 'group.remote.assignor': 'range' }
+    : { 'group.protocol': 'classic', 'partition.assignment.strategy': 'range' };
+}
+
+/** The producer's properties: durable before quick, since what it writes is what nobody else keeps. */
+export function producerProperties(kafka: KafkaConfig, brokers: string): Record<string, string | number | boolean> {
+  return {
+    'linger.ms': 5,
+    'compression.codec': 'lz4',
+    'queue.buffering.max.kbytes': limits.handoverPendingBytes / 1024,
+    'socket.keepalive.enable': true,
+    ...kafka.properties,
+    ...kafka.producerProperties,
+    'bootstrap.servers': brokers,
+    'message.max.bytes': limits.recordMaxBytes + ENVELOPE_BYTES,
+    'enable.idempotence': true,
+    acks: 'all',
+  };
+}

@@ -1,0 +1,92 @@
+import { ABSENT, WORD, WORDS, fromWords } from '../domain/batch-layout.ts';
+
+const WORD_BYTES = 4;
+
+/**
+ * Walks the records of a packed batch (`domain/batch-layout.ts`): `next`, then
+ * read the fields of the record it stands on. Buffers are views on the batch.
+ */
+export class BatchReader {
+  readonly #words: Uint32Array;
+  readonly #bytes: Buffer;
+  readonly #count: number;
+  #index = -1;
+  #at: number;
+
+  constructor(buffer: ArrayBuffer, count: number) {
+    this.#words = new Uint32Array(buffer, 0, count * WORDS);
+    this.#bytes = Buffer.from(buffer);
+    this.#count = count;
+    this.#at = count * WORDS * WORD_BYTES;
+  }
+
+  next(): boolean {
+    if (this.#index >= 0) this.#at += this.payloadBytes;
+    return ++this.#index < this.#count;
+  }
+
+  get assignment(): number {
+    return this.#word(WORD.assignment);
+  }
+
+  get sequence(): number {
+    return this.#word(WORD.sequence);
+  }
+
+  get offset(): number {
+    return fromWords(this.#word(WORD.offsetLow), this.#word(WORD.offsetHigh));
+  }
+
+  get timestampMs(): number {
+    return fromWords(this.#word(WORD.timestampLow), this.#word(WORD.timestampHigh));
+  }
+
+  get schemaId(): number {
+    return this.#word(WORD.schemaId);
+  }
+
+  get invalid(): number {
+    return this.#word(WORD.invalid);
+  }
+
+  get tenant(): string {
+    return this.#bytes.toString('utf8', this.#at, this.#at + this.#word(WORD.tenantBytes));
+  }
+
+  get key(): Buffer | null {
+    return this.#part(this.#word(WORD.tenantBytes), WORD.keyBytes);
+  }
+
+  get headers(): Buffer | null {
+    return this.#part(this.#word(WORD.tenantBytes) + this.#length(WORD.keyBytes), WORD.headersBytes);
+  }
+
+  get value(): Buffer | null {
+    return this.#part(this.payloadBytes - this.#length(WORD.valueBytes), WORD.valueBytes);
+  }
+
+  /** Bytes of tenant, key, headers and value together: what admission counts. */
+  get payloadBytes(): number {
+    return (
+      this.#word(WORD.tenantBytes) +
+      this.#length(WORD.keyBytes) +
+      this.#length(WORD.headersBytes) +
+      this.#length(WORD.valueBytes)
+    );
+  }
+
+  #part(skip: number, lengthWord: number): Buffer | null {
+    const length = this.#word(lengthWord);
+    if (length === ABSENT) return null;
+    return this.#bytes.subarray(this.#at + skip, this.#at + skip + length);
+  }
+
+  #length(lengthWord: number): number {
+    const length = this.#word(lengthWord);
+    return length === ABSENT ? 0 : length;
+  }
+
+  #word(word: number): number {
+    return this.#words[this.#index * WORDS + word] as number;
+  }
+}

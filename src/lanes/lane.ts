@@ -1,0 +1,167 @@
+import type { Clock } from '../domain/clock.ts';
+import type { Event } from '../domain/event.ts';
+import { deliveryId } from '../domain/ids.ts';
+import { INVALID_REASONS } from '../domain/outcome.ts';
+import type { HttpClient } from '../deliver/http-client.ts';
+import type { LaneCounters } from '../observability/lane-counters.ts';
+import { laneSlots } from '../observability/lane-slots.ts';
+import { BatchReader } from './batch-reader.ts';
+import { Delivery } from './delivery-queue.ts';
+import type { EventReader } from './event-reader.ts';
+import { badEvent } from './handovers.ts';
+import type { LedgerEntries } from './ledger-entries.ts';
+import { OpenRecord, type LaneAssignment } from './open-record.ts';
+import type { Outbox } from './outbox.ts';
+import type { LaneTask, ToLane } from './protocol.ts';
+import type { Tenants } from './tenants.ts';
+
+export interface LaneOptions {
+  readonly fields: LaneTask['fields'];
+  readonly clock: Clock;
+  readonly reader: EventReader;
+  readonly tenants: Tenants;
+  readonly client: HttpClient;
+  readonly entries: LedgerEntries;
+  readonly outbox: Outbox;
+  readonly counters: LaneCounters;
+}
+
+/**
+ * The single owner of its tenants: takes packed records, makes events of them,
+ * queues a delivery for every destination that wants one, and reports each record
+ * once, when the last of its deliveries has ended.
+ */
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #assignments = new Map<number, LaneAssignment>();
+  #openRecords = 0;
+  #openBytes = 0;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+  }
+
+  /** Everything but `close`, which is the thread's to act on. */
+  receive(message: Exclude<ToLane, { kind: 'close' }>): void {
+    switch (message.kind) {
+      case 'schema':
+        this.#options.reader.define(message.id, message.source);
+        break;
+      case 'assignment':
+        this.#begin(message.assignment, message.topic, message.partition);
+        break;
+      case 'batch':
+        this.#takeBatch(new BatchReader(message.buffer, message.count));
+        break;
+      case 'abandon':
+        this.#abandon(message.assignments);
+        break;
+    }
+  }
+
+  /** To be called every few milliseconds: ends what is overdue and reports what has ended. */
+  tick(): void {
+    const { client, clock, counters, outbox } = this.#options;
+    client.tick(clock.monotonicMs());
+    counters.set(laneSlots.openRecords, this.#openRecords);
+    counters.set(laneSlots.openBytes, this.#openBytes);
+    counters.set(laneSlots.connections, client.inFlight);
+    outbox.post();
+  }
+
+  /** A delivery of this record has ended; after the last one the record has. */
+  endDelivery(record: OpenRecord): void {
+    record.deliveriesLeft--;
+    if (record.deliveriesLeft === 0) this.#endRecord(record);
+  }
+
+  #begin(id: number, topic: string, partition: number): void {
+    const mapping = this.#options.fields.byTopic[topic] ?? this.#options.fields.default;
+    this.#assignments.set(id, { id, topic, partition, mapping, ended: false });
+  }
+
+  #abandon(ids: readonly number[]): void {
+    for (const id of ids) {
+      const assignment = this.#assignments.get(id);
+      if (assignment !== undefined) assignment.ended = true;
+      this.#assignments.delete(id);
+    }
+    for (const queue of this.#options.tenants.queues()) queue.dropEnded();
+    this.#options.outbox.post();
+  }
+
+  #takeBatch(batch: BatchReader): void {
+    while (batch.next()) this.#takeRecord(batch);
+    this.#options.outbox.postIfFull();
+  }
+
+  #takeRecord(batch: BatchReader): void {
+    const assignment = this.#assignments.get(batch.assignment);
+    if (assignment === undefined) {
+      throw new Error(`batch names assignment ${batch.assignment}, which this lane was never told of or which has ended`);
+    }
+    const record = new OpenRecord(
+      {
+        assignment,
+        sequence: batch.sequence,
+        offset: batch.offset,
+        timestampMs: batch.timestampMs,
+        bytes: batch.payloadBytes,
+      },
+      batch.key,
+      batch.headers,
+      batch.value,
+    );
+    this.#openRecords++;
+    this.#openBytes += record.origin.bytes;
+    this.#options.counters.add(laneSlots.recordsReceived);
+    if (batch.invalid !== 0) {
+      this.#endInvalid(record, batch.tenant, INVALID_REASONS[batch.invalid] ?? 'malformed');
+      return;
+    }
+    const event = this.#options.reader.read(record, batch.schemaId, batch.tenant);
+    if (typeof event === 'string') this.#endInvalid(record, batch.tenant, event);
+    else this.#route(record, event);
+  }
+
+  #route(record: OpenRecord, event: Event): void {
+    const { entries, tenants, counters } = this.#options;
+    entries.event(event, record);
+    const tenant = tenants.get(event.tenant);
+    const wanted = tenant.routes.match(event.type);
+    if (wanted.length === 0) {
+      const hasRoutes = tenant.routes.destinations.length > 0;
+      counters.add(hasRoutes ? laneSlots.recordsFiltered : laneSlots.recordsUnrouted);
+      if (hasRoutes) entries.undelivered(record, 'filtered', 'no_filter_matches');
+      else entries.undelivered(record, 'no_route', 'tenant_has_no_destination');
+      this.#endRecord(record);
+      return;
+    }
+    record.deliveriesLeft = wanted.length;
+    for (const index of wanted) {
+      const queue = tenant.queue(index);
+      const id = deliveryId(event.tenant, event.id, queue.destination.id);
+      queue.add(new Delivery(id, record, event, queue));
+    }
+  }
+
+  #endInvalid(record: OpenRecord, tenant: string, reason: string): void {
+    const { entries, outbox, counters } = this.#options;
+    counters.add(laneSlots.recordsInvalid);
+    entries.invalid(record, tenant, reason);
+    outbox.handover(badEvent(record, reason));
+    this.#endRecord(record);
+  }
+
+  #endRecord(record: OpenRecord): void {
+    this.#openRecords--;
+    this.#openBytes -= record.origin.bytes;
+    if (record.origin.assignment.ended) {
+      this.#options.outbox.abandoned(record);
+    } else {
+      this.#options.counters.add(laneSlots.recordsDone);
+      this.#options.outbox.done(record);
+    }
+    this.#options.outbox.postIfFull();
+  }
+}

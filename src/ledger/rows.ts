@@ -1,0 +1,169 @@
+import type { Outcome } from '../domain/outcome.ts';
+import { clampedUint, escapedText, timeText } from './cell-text.ts';
+import { LEDGER_COLUMNS, RECORD_COLUMNS } from './columns.ts';
+import { RowBuffer } from './row-buffer.ts';
+
+/**
+ * The lane-side row codec: ledger rows as TabSeparated bytes, made where the
+ * attempt was made so that the main thread only passes them on. It runs in lane
+ * threads and therefore must not reach an import of @clickhouse/client.
+ *
+ * Columns are written in the order of `columns.ts`; the caller bounds strings.
+ */
+
+const MAX_UINT8 = 0xff;
+const MAX_UINT16 = 0xffff;
+const MAX_UINT32 = 0xffff_ffff;
+const EVENT_COLUMNS = LEDGER_COLUMNS.events.length - RECORD_COLUMNS.length;
+const ATTEMPT_COLUMNS = LEDGER_COLUMNS.attempts.length - RECORD_COLUMNS.length;
+
+/** Which record a row is about; what an invalid record does not tell is empty or 0. */
+export interface RecordColumns {
+  readonly tenant: string;
+  readonly eventId: string;
+  readonly eventType: string;
+  /** Times are Unix epoch milliseconds. */
+  readonly eventTimeMs: number;
+  readonly correlationId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly producedAtMs: number;
+  /** The process and the lane that have the record. */
+  readonly instance: string;
+  readonly lane: number;
+}
+
+/** What `events` holds beyond the record's columns. Mutable: a lane keeps one and fills it again. */
+export interface EventRow {
+  version: string;
+  source: string;
+  key: string;
+  ingestedAtMs: number;
+  /** JSON text. */
+  data: string;
+}
+
+/** What `attempts` holds beyond the record's columns. Mutable, for the same reason. */
+export interface AttemptRow {
+  /** Empty, like the next two, for a record that never became a delivery. */
+  deliveryId: string;
+  destinationId: string;
+  channel: string;
+  /** From 1; 0 for a record that never became a delivery. */
+  attempt: number;
+  outcome: Outcome;
+  isFinal: boolean;
+  reason: string;
+  /** HTTP status, 0 when there was no answer. */
+  status: number;
+  attemptedAtMs: number;
+  durationUs: number;
+  /** 0 when no attempt follows. */
+  nextAttemptAtMs: number;
+  /** An excerpt of the receiver's answer. */
+  response: string;
+}
+
+/** Rows in an ArrayBuffer of their own, ready to be transferred. */
+export interface TakenRows {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly rows: number;
+}
+
+/**
+ * The record's columns, encoded. A lane makes this once per record and begins
+ * the event's row and each attempt's row with it: half of a row's cost.
+ */
+export function encodeRecord(record: RecordColumns): string {
+  const partition = clampedUint(record.partition, MAX_UINT32);
+  const offset = clampedUint(record.offset, Number.MAX_SAFE_INTEGER);
+  const lane = clampedUint(record.lane, MAX_UINT8);
+  return (
+    `${escapedText(record.tenant)}\t${escapedText(record.eventId)}\t${escapedText(record.eventType)}\t` +
+    `${timeText(record.eventTimeMs)}\t${escapedText(record.correlationId)}\t` +
+    `${escapedText(record.topic)}\t${partition}\t${offset}\t${timeText(record.producedAtMs)}\t` +
+    `${escapedText(record.instance)}\t${lane}\t`
+  );
+}
+
+export class EventRows {
+  readonly #buffer = new RowBuffer();
+
+  get rows(): number {
+    return this.#buffer.rows;
+  }
+
+  get bytes(): number {
+    return this.#buffer.bytes;
+  }
+
+  /** @param record from `encodeRecord`. */
+  append(record: string, row: EventRow): void {
+    const b = this.#buffer;
+    b.reserve(record.length + eventTextUnits(row), EVENT_COLUMNS);
+    b.encoded(record);
+    b.text(row.version);
+    b.text(row.source);
+    b.text(row.key);
+    b.time(row.ingestedAtMs);
+    b.json(row.data);
+    b.endRow();
+  }
+
+  take(): TakenRows | null {
+    return this.#buffer.take();
+  }
+}
+
+export class AttemptRows {
+  readonly #buffer = new RowBuffer();
+
+  get rows(): number {
+    return this.#buffer.rows;
+  }
+
+  get bytes(): number {
+    return this.#buffer.bytes;
+  }
+
+  /** @param record from `encodeRecord`. */
+  append(record: string, row: AttemptRow): void {
+    const b = this.#buffer;
+    b.reserve(record.length + attemptTextUnits(row), ATTEMPT_COLUMNS);
+    b.encoded(record);
+    b.text(row.deliveryId);
+    b.text(row.destinationId);
+    b.text(row.channel);
+    b.uint(row.attempt, MAX_UINT16);
+    b.text(row.outcome);
+    b.bool(row.isFinal);
+    b.text(row.reason);
+    b.uint(row.status, MAX_UINT16);
+    b.time(row.attemptedAtMs);
+    b.uint(row.durationUs, MAX_UINT32);
+    if (row.nextAttemptAtMs > 0) b.time(row.nextAttemptAtMs);
+    else b.null();
+    b.text(row.response);
+    b.endRow();
+  }
+
+  take(): TakenRows | null {
+    return this.#buffer.take();
+  }
+}
+
+function eventTextUnits(row: EventRow): number {
+  return row.version.length + row.source.length + row.key.length + row.data.length;
+}
+
+function attemptTextUnits(row: AttemptRow): number {
+  return (
+    row.deliveryId.length +
+    row.destinationId.length +
+    row.channel.length +
+    row.outcome.length +
+    row.reason.length +
+    row.response.length
+  );
+}

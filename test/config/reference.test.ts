@@ -1,0 +1,7 @@
+/** Proves that docs/configuration.md says what the schema says. `npx vitest run test/config/reference.test.ts -u` writes it again. */
+import { expect, test } from 'vitest';
+import { configurationReference } from '../../src/config/reference.ts';
+
+test('docs/configuration.md is up to date', async () => {
+  await expect(configurationReference()).toMatchFileSnapshot('../../docs/configuration.md');
+});
