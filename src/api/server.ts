@@ -2,8 +2,8 @@ import { createServer } from 'node:net';
 import { UserError } from '../domain/errors.ts';
 import { phraseOf, problemReply } from './reply.ts';
 import type { Reply, Route } from './reply.ts';
-import { loadUws } from './uws.ts';
-import type { HttpRequest, HttpResponse, TemplatedApp, UwsModule } from './uws.ts';
+import { listenExclusively, loadUws } from './uws.ts';
+import type { HttpRequest, HttpResponse } from './uws.ts';
 
 export interface HttpSurfaceOptions {
   readonly host: string;
@@ -29,21 +29,12 @@ export async function startHttpSurface(options: HttpSurfaceOptions): Promise<Htt
   app.any('/*', (response, request) => {
     handle(response, request, routes, options.onHandlerError);
   });
-  const port = listen(uws, app, options.host, options.port);
+  const port = listenExclusively(uws, app, options.host, options.port);
   if (port === null) {
     app.close();
     throw new UserError([await whyNotListening(options.host, options.port)]);
   }
   return { port, close: () => void app.close() };
-}
-
-/** uWebSockets.js calls back before `listen` returns, with no word on why it failed. */
-function listen(uws: UwsModule, app: TemplatedApp, host: string, port: number): number | null {
-  let bound: number | null = null;
-  app.listen(host, port, (socket) => {
-    if (socket !== false) bound = uws.us_socket_local_port(socket);
-  });
-  return bound;
 }
 
 function handle(

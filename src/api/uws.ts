@@ -4,13 +4,21 @@
  * to do there.
  */
 import type uws from 'uWebSockets.js';
-import type { HttpRequest as Request, HttpResponse as Response, TemplatedApp as App } from 'uWebSockets.js';
+import type {
+  HttpRequest as Request,
+  HttpResponse as Response,
+  TemplatedApp as App,
+  us_listen_socket,
+} from 'uWebSockets.js';
 import { messageOf, UserError } from '../domain/errors.ts';
 
 export type HttpRequest = Request;
 export type HttpResponse = Response;
-export type TemplatedApp = App;
+type TemplatedApp = App;
 export type UwsModule = typeof uws;
+
+/** `LIBUS_LISTEN_EXCLUSIVE_PORT`, which the package exports under another type than it declares. */
+const EXCLUSIVE_PORT = 1;
 
 /**
  * @throws UserError when there is no binary for this machine.
@@ -22,6 +30,34 @@ export async function loadUws(load: () => Promise<{ default: UwsModule }> = impo
   } catch (error) {
     throw new UserError([unloadable(messageOf(error))]);
   }
+}
+
+/** The form with address and options, which the package has and its types leave out. */
+type ListenWithOptions = (
+  host: string,
+  port: number,
+  options: number,
+  listening: (socket: us_listen_socket | false) => void,
+) => void;
+
+/**
+ * The port it listens on, or null when it can't; uWebSockets.js does not say why.
+ * Without the option it sets SO_REUSEPORT, and a second process on the same port
+ * would share its connections in silence.
+ */
+export function listenExclusively(
+  uws: UwsModule,
+  app: TemplatedApp,
+  host: string,
+  port: number,
+): number | null {
+  let bound: number | null = null;
+  const listen = app.listen.bind(app) as unknown as ListenWithOptions;
+  // The callback runs before `listen` returns.
+  listen(host, port, EXCLUSIVE_PORT, (socket) => {
+    if (socket !== false) bound = uws.us_socket_local_port(socket);
+  });
+  return bound;
 }
 
 function importUws(): Promise<{ default: UwsModule }> {

@@ -18,6 +18,7 @@ import type { MainStats } from '../observability/main-stats.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { countedRegistry, type SchemaLookupCounts } from './counted-registry.ts';
 import { readMainStats } from './main-stats.ts';
+import { logNotices } from './notices.ts';
 import { openPipeline, type Pipeline } from './pipeline.ts';
 import { drainPipeline } from './shutdown.ts';
 import { programVersion } from './version.ts';
@@ -63,6 +64,7 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
   const blocks = Array.from({ length: config.lanes.count }, () => createLaneCounters(config.destinations.length));
   const lanes = blocks.map((block) => new LaneCounters(block));
   const { promise: failed, resolve: fail } = promiseWithResolver<Error>();
+  const notices = logNotices(log, fail);
   try {
     const pipeline = await openPipeline({
       config,
@@ -72,15 +74,11 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
       producer: surroundings.producer,
       schemas,
       counters: blocks,
-      log,
-      onLaneCrash: (lane, error) => {
-        log.write('lane_failed', { lane, err: error });
-        fail(new Error(`lane ${lane} ended: ${String(error)}`));
-      },
+      notices,
     });
     let draining = false;
     const stats = (): MainStats => readMainStats(pipeline, schemaLookups);
-    const readiness = (): Readiness => readReadiness(pipeline, config, draining);
+    const readiness = (): Readiness => readReadiness(pipeline, notices.lastKafkaError, draining);
     const surface = await openSurface(config, log, { lanes, stats, readiness });
     return {
       brokers: surroundings.brokers,
@@ -167,16 +165,15 @@ async function openSurface(config: Config, log: Log, { lanes, stats, readiness }
   return surface;
 }
 
-function readReadiness(pipeline: Pipeline, config: Config, draining: boolean): Readiness {
+function readReadiness(pipeline: Pipeline, lastKafkaError: string | null, draining: boolean): Readiness {
   const { intake, assignments, batcher, lanes } = pipeline;
-  const lastError = pipeline.lastKafkaError();
   return evaluateReadiness(
     {
       draining,
       lastPollMs: intake.stats.polls === 0 ? null : intake.stats.lastPollMs,
-      kafka: { connected: true, lastError, assignedPartitions: assignments.size },
+      kafka: { connected: lastKafkaError === null, lastError: lastKafkaError, assignedPartitions: assignments.size },
       ledger: batcher.health(),
-      lanes: { alive: lanes.alive, expected: config.lanes.count },
+      lanes: { alive: lanes.alive, expected: lanes.size },
     },
     systemClock.monotonicMs(),
   );

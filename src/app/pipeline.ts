@@ -15,23 +15,23 @@ import { LanePool } from '../lanes/lane-pool.ts';
 import type { Settled } from '../lanes/protocol.ts';
 import { LedgerBatcher } from '../ledger/batcher.ts';
 import type { Ledger } from '../ledger/client.ts';
-import type { Log } from '../observability/log.ts';
 import { HandoverProducer } from '../retry/handover-producer.ts';
 import { Settler } from '../settle/settler.ts';
-import { batcherEvents } from './batcher-events.ts';
 import { Projections } from './projections.ts';
+import type { Notices } from './notices.ts';
 
 /** What the pipeline runs on; whoever made these closes them. */
 export interface PipelineParts {
   readonly config: Config;
   readonly brokers: string;
+  /** Which process this is, in ledger rows. */
   readonly instance: string;
   readonly ledger: Ledger;
   readonly producer: KafkaProducer;
   readonly schemas: SchemaStore;
+  /** One per lane. */
   readonly counters: readonly SharedArrayBuffer[];
-  readonly log: Log;
-  onLaneCrash(lane: number, error: unknown): void;
+  readonly notices: Notices;
 }
 
 /** The running stages, for whoever stops, measures or asks them. */
@@ -46,77 +46,53 @@ export interface Pipeline {
   readonly batcher: LedgerBatcher;
   readonly handovers: HandoverProducer;
   readonly schemaWait: SchemaWait;
-  /** The Kafka client's latest error, null when there was none. */
-  lastKafkaError(): string | null;
+  /** The timer of the regular commits. */
+  readonly commitTimer: NodeJS.Timeout;
 }
 
 /**
- * The whole way of a record, in its order: Kafka → intake (peek, admit, pack) →
- * lanes (decode, route, limit, deliver, classify) → settler (ledger rows,
- * hand-overs) → frontier → commit.
+ * The whole way of a record. Read upwards it is the order in which the stages are
+ * opened, since each needs the next:
+ *
+ *   consumer → intake (peek, admit, pack) → lanes (decode, route, limit, deliver, classify)
+ *            → settler (ledger rows, hand-overs) → assignments (frontiers) → committer → consumer
  */
 export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
-  const { config, log } = parts;
+  const { config, notices } = parts;
   const assignments = new Assignments();
   const gate = new FlowGate(config.lanes.count, config.lanes);
-  let lastKafkaError: string | null = null;
-  const onKafkaError = (message: string): void => {
-    lastKafkaError = message;
-    log.write('kafka_error', { error: message });
-  };
-
-  const batcher = new LedgerBatcher({
-    sink: parts.ledger,
-    bounds: config.ledger,
-    clock: systemClock,
-    onDurable: (records) => {
-      settler.onLedgerAck(records);
-    },
-    ...batcherEvents(log),
-  });
-  const handovers = new HandoverProducer(
-    parts.producer,
-    { dead_letter: config.kafka.deadLetterTopic, bad_event: config.kafka.badEventTopic },
-    (assignment, sequence) => {
-      settler.onHandoverAck(assignment, sequence);
-    },
-    (topic, message) => {
-      log.write('handover_failed', { topic, error: message });
-    },
-  );
-  const settler = new Settler<Settled>({ records: assignments, gate, ledger: batcher, handovers });
-
-  const lanes = await LanePool.open({
-    setup: {
-      destinations: config.destinations,
-      delivery: config.delivery,
-      ledger: config.ledger,
-      fields: config.fields,
-      instance: parts.instance,
-    },
-    counters: parts.counters,
-    onSettled: (lane, settled) => {
-      settler.onSettled(lane, settled);
-    },
-    onCrash: parts.onLaneCrash,
-  });
-
+  const { settler, batcher, handovers } = openSettling(parts, assignments, gate);
+  const lanes = await openLanes(parts, settler);
   const consumer = await KafkaConsumer.open(consumerProperties(config.kafka, parts.brokers), config.kafka.topics, {
     onAssign: (partitions) => {
-      log.write('partitions_assigned', { partitions });
+      notices.assigned(partitions);
       ownership.onAssign(partitions);
     },
     onRevoke: (partitions) => {
-      log.write('partitions_revoked', { partitions });
+      notices.revoked(partitions);
       ownership.onRevoke(partitions);
     },
     onCommit: (error, offsets) => {
       committer.answer(error, offsets);
     },
-    onError: onKafkaError,
+    onError: notices.kafkaError,
   });
-  const committer = new Committer(consumer, assignments, (error) => {
-    log.write('commit_failed', { error });
+  const committer = new Committer(consumer, assignments, notices.commitFailed);
+  const schemaWait = new SchemaWait((id) => parts.schemas.resolve(id), notices.schemaLookupFailed);
+  const intake = new Intake({
+    source: consumer,
+    feed: lanes,
+    lanes: lanes.size,
+    assignments,
+    gate,
+    peek: new Peek(projectionsFor(parts.schemas, lanes), config.kafka.maxRecordBytes),
+    clock: systemClock,
+    mappingOf: (topic) => config.fields.byTopic[topic] ?? config.fields.default,
+    mayAdmit: () => settler.hasRoom(),
+    onSchemaNeeded: (schemaId) => {
+      schemaWait.need(schemaId);
+    },
+    onError: notices.pollFailed,
   });
   const ownership = new Ownership({
     group: consumer,
@@ -133,37 +109,12 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
       lanes.broadcast({ kind: 'abandon', assignments: ended.map(({ id }) => id) });
     },
     flush: () => batcher.flush(),
-    onError: onKafkaError,
+    onError: notices.kafkaError,
   });
-
-  const schemaWait = new SchemaWait(
-    (schemaId) => parts.schemas.resolve(schemaId),
-    (schemaId, error) => {
-      log.write('schema_lookup_failed', { schemaId, error: String(error) });
-    },
-  );
-  const projections = new Projections(parts.schemas, (id, source) => {
-    lanes.broadcast({ kind: 'schema', id, source });
-  });
-  const intake = new Intake({
-    source: consumer,
-    feed: lanes,
-    lanes: lanes.size,
-    assignments,
-    gate,
-    peek: new Peek(projections, config.kafka.maxRecordBytes),
-    clock: systemClock,
-    mappingOf: (topic) => config.fields.byTopic[topic] ?? config.fields.default,
-    mayAdmit: () => settler.hasRoom(),
-    onSchemaNeeded: (schemaId) => {
-      schemaWait.need(schemaId);
-    },
-    onError: (error) => {
-      log.write('poll_failed', { error });
-    },
-  });
+  const commitTimer = setInterval(() => {
+    committer.tick();
+  }, config.kafka.commitIntervalMs);
   intake.start();
-
   return {
     intake,
     assignments,
@@ -175,6 +126,57 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     batcher,
     handovers,
     schemaWait,
-    lastKafkaError: () => lastKafkaError,
+    commitTimer,
   };
+}
+
+interface Settling {
+  readonly settler: Settler<Settled>;
+  readonly batcher: LedgerBatcher;
+  readonly handovers: HandoverProducer;
+}
+
+function openSettling(parts: PipelineParts, assignments: Assignments, gate: FlowGate): Settling {
+  const { kafka, ledger } = parts.config;
+  const batcher = new LedgerBatcher({
+    sink: parts.ledger,
+    bounds: ledger,
+    clock: systemClock,
+    onDurable: (records) => {
+      settler.onLedgerAck(records);
+    },
+  });
+  const handovers = new HandoverProducer(
+    parts.producer,
+    { dead_letter: kafka.deadLetterTopic, bad_event: kafka.badEventTopic },
+    (assignment, sequence) => {
+      settler.onHandoverAck(assignment, sequence);
+    },
+    parts.notices.handoverFailed,
+  );
+  const settler = new Settler<Settled>({ records: assignments, gate, ledger: batcher, handovers });
+  return { settler, batcher, handovers };
+}
+
+function openLanes({ config, instance, counters, notices }: PipelineParts, settler: Settler<Settled>): Promise<LanePool> {
+  return LanePool.open({
+    setup: {
+      destinations: config.destinations,
+      delivery: config.delivery,
+      ledger: config.ledger,
+      fields: config.fields,
+      instance,
+    },
+    counters,
+    onSettled: (lane, settled) => {
+      settler.onSettled(lane, settled);
+    },
+    onCrash: notices.laneCrashed,
+  });
+}
+
+function projectionsFor(schemas: SchemaStore, lanes: LanePool): Projections {
+  return new Projections(schemas, (id, source) => {
+    lanes.broadcast({ kind: 'schema', id, source });
+  });
 }

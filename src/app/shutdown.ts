@@ -22,7 +22,7 @@ export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log:
   const committed = await committer.commitAll(owned, COMMIT_TIMEOUT_MS);
   if (!drained) log.write('drain_deadline_passed', { openRecords: assignments.openRecords });
   for (const assignment of owned) assignments.end(assignment);
-  pipeline.stopTicking();
+  clearInterval(pipeline.commitTimer);
   intake.stop();
   await lanes.close();
   const left = await consumer.close(LEAVE_TIMEOUT_MS);

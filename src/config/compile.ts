@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { catalogueFolder } from './catalogue-folder.ts';
 import { compileDestinations } from './compile-destinations.ts';
 import { compileKafka } from './compile-kafka.ts';
 import type { ClickHouseConfig, Config, DeliveryConfig, RegistryConfig, SchemasConfig } from './config.ts';
@@ -9,9 +9,6 @@ import type { Report } from './problems.ts';
 import { compileAllowed, isNameServer } from './reachable.ts';
 import type { Settings } from './schema.ts';
 import { urlProblem } from './urls.ts';
-
-/** The schemas of the sample catalogue, beside src/ and dist/ alike. */
-const CATALOGUE = fileURLToPath(new URL('../../schemas', import.meta.url));
 
 /**
  * Settings, each fine in itself, to a configuration: paths made absolute,
@@ -80,7 +77,7 @@ function compileClickHouse(
 function compileSchemas(settings: Settings['schemas'], folder: string, report: Report): SchemasConfig {
   const registry =
     settings.registry === undefined ? null : compileRegistry(settings.registry, folder, report);
-  if (settings.folder === undefined) return { folder: registry === null ? CATALOGUE : null, registry };
+  if (settings.folder === undefined) return { folder: registry === null ? catalogueFolder : null, registry };
   const schemaFolder = path.resolve(folder, settings.folder);
   reportIf(folderProblem(schemaFolder), ['schemas', 'folder'], report);
   return { folder: schemaFolder, registry };

@@ -62,7 +62,7 @@ export interface ClickHouseConfig {
 
 export interface SchemasConfig {
   readonly registry: RegistryConfig | null;
-  /** Folder with `index.yaml` and `.avsc` files; asked before the registry. */
+  /** Folder with `index.json` and `.avsc` files; asked before the registry. */
   readonly folder: string | null;
 }
 

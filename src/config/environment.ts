@@ -17,10 +17,16 @@ export function wantsDebug(environment: Environment): boolean {
   return (environment['EVENTDISPATCH_DEBUG'] ?? '') !== '';
 }
 
+/** The configuration file that the environment names, for when no option does. */
+export function configFileOf(environment: Environment): string | null {
+  const file = environment['EVENTDISPATCH_CONFIG'] ?? '';
+  return file === '' ? null : file;
+}
+
 const PREFIX = 'EVENTDISPATCH_';
 
-/** Variables with the prefix that are no configuration keys. */
-const OTHERS = new Set(['EVENTDISPATCH_DEBUG', 'EVENTDISPATCH_CONFIG']);
+/** Variables with the prefix that are no configuration keys; those of the tests reach the programs they start. */
+const OTHERS = /^EVENTDISPATCH_(?:DEBUG|CONFIG|TEST_.*)$/;
 
 /**
  * Kubernetes gives every container variables for each service of its namespace:
@@ -70,7 +76,7 @@ export function environmentSettings(environment: Environment, root: z.ZodType): 
 }
 
 function isSetting(variable: string): boolean {
-  if (!variable.startsWith(PREFIX) || OTHERS.has(variable)) return false;
+  if (!variable.startsWith(PREFIX) || OTHERS.test(variable)) return false;
   return variable.includes('__') || !SERVICE_LINK.test(variable);
 }
 

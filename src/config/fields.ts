@@ -97,8 +97,8 @@ interface LeafSpec<T> {
 }
 
 interface Leaf<T> {
-  /** Absent stays absent. */
-  optional(): z.ZodType<T | undefined>;
+  /** Absent stays absent; `shown` says in words what that means. */
+  optional(shown?: string): z.ZodType<T | undefined>;
   /** Absent is a problem, found by `missingFields`. */
   required(): z.ZodType<T | undefined>;
   /** Absent means this, written as a user would write it; `shown` is for defaults that depend on the machine. */
@@ -127,7 +127,7 @@ function leaf<T>(spec: LeafSpec<T>): Leaf<T> {
     isRequired,
   });
   return {
-    optional: () => described(schema.optional(), info(null)),
+    optional: (shown) => described(schema.optional(), info(shown ?? null)),
     required: () => described(schema.optional(), info(null, true)),
     byDefault: (raw, shown) => described(schema.prefault(raw), info(shown ?? textOf(raw))),
   };
@@ -268,7 +268,7 @@ interface Section<S extends Shape> {
   /** `word` in its place is null; absent is what `defaultText` says. */
   orWord(word: string, absent: 'empty' | 'word'): z.ZodType<Output<S> | null>;
   /** The same, and absent stays absent. */
-  orWordOptional(word: string): z.ZodType<Output<S> | null | undefined>;
+  orWordOptional(word: string, shown: string): z.ZodType<Output<S> | null | undefined>;
 }
 
 export function section<S extends Shape>(description: string, shape: S): Section<S> {
@@ -299,7 +299,7 @@ export function section<S extends Shape>(description: string, shape: S): Section
         withWord(word).prefault(absent === 'word' ? word : {}),
         info(word, absent === 'word' ? word : null),
       ),
-    orWordOptional: (word) => described(withWord(word).optional(), info(word, null)),
+    orWordOptional: (word, shown) => described(withWord(word).optional(), info(word, shown)),
   };
 }
 

@@ -1,15 +1,14 @@
-/** The candidate a typing slip away from `text`, or null when none is near. */
+/** The candidate a typing slip away from `text`, or else one that `text` starts with; null when none is near. */
 export function nearest(text: string, candidates: readonly string[]): string | null {
   const spelled = plain(text);
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(spelled.length / 3)) + 1;
   for (const candidate of candidates) {
-    const other = plain(candidate);
-    // `timeoutMs` for `timeout`: units are in the value here, so people add them to the name.
-    const distance = spelled.startsWith(other) && other.length > 3 ? 1 : editDistance(spelled, other);
+    const distance = editDistance(spelled, plain(candidate));
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best;
+  // `portNumber` for `port`: people add what kind of thing it is to the name.
+  return best ?? candidates.find((candidate) => spelled.startsWith(plain(candidate))) ?? null;
 }
 
 /** `group_id`, `group-id`, `groupId` are one word to the person who typed it. */

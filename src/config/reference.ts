@@ -6,7 +6,7 @@ import { settingsSchema } from './schema.ts';
 
 const HEAD = `# Configuration
 
-<!-- Generated from src/config/schema.ts: \`npx vitest run test/config/reference.test.ts -u\` writes it again. -->
+<!-- Generated from src/config/schema.ts: \`node bin/eventdispatch.cjs check-config --reference > docs/configuration.md\` writes it again. -->
 
 One YAML file, given with \`--config FILE\` or \`EVENTDISPATCH_CONFIG\`, and environment variables over it.
 \`eventdispatch.example.yaml\` is one to start from; \`eventdispatch check-config\` prints what yours comes to, secrets
@@ -57,7 +57,7 @@ function step(key: string, child: z.ZodType): string {
 
 function heading(path: readonly string[], info: FieldInfo, section: SectionInfo): string {
   const word = section.word === null ? '' : ` \`${section.word}\` in its place switches it off.`;
-  const absent = section.defaultText === null ? '' : ` Default: \`${section.defaultText}\`.`;
+  const absent = section.defaultText === null ? '' : ` Default: ${code(section.defaultText)}.`;
   return `\n## \`${path.join('.')}\`\n\n${info.description}${word}${absent}`;
 }
 
@@ -77,9 +77,11 @@ function row(key: string, info: FieldInfo, path: readonly string[]): string[] {
 /** Defaults in words stay words. */
 function code(text: string): string {
   if (text === '') return 'empty';
-  return text.includes(' ') ? cell(text) : `\`${cell(text)}\``;
+  return text.includes(' ') ? cell(text) : `\`${text.replaceAll('|', '\\|')}\``;
 }
 
+/** A bar would end the cell; a star means something outside of code. */
 function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('*', '\\*');
+  const parts = text.replaceAll('|', '\\|').split('`');
+  return parts.map((part, index) => (index % 2 === 0 ? part.replaceAll('*', '\\*') : part)).join('`');
 }

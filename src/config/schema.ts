@@ -140,7 +140,7 @@ const registry = section('Schema Registry with the Confluent REST API.', {
 
 const schemas = section('Where the schemas of events come from; the folder is asked first.', {
   folder: text(
-    'Folder with `index.yaml` and `.avsc` files. Absent, and no registry either: the catalogue that comes with EventDispatch.',
+    'Folder with `index.json` and `.avsc` files. Absent, and no registry either: the catalogue that comes with EventDispatch.',
     PATH,
   ).optional(),
   registry: registry.optional(),
@@ -161,6 +161,8 @@ const envelope = {
   correlationId: fieldSource('What ties it to other events.'),
 };
 
+const AS_DEFAULT = 'as in `fields.default`';
+
 const fields = section('Which part of a record is which part of the event.', {
   default: section('For every topic not named under `topics`.', {
     id: envelope.id.byDefault('eventId'),
@@ -175,14 +177,14 @@ const fields = section('Which part of a record is which part of the event.', {
   topics: sectionMap(
     'By topic name; what is absent is taken from `default`.',
     section('One topic.', {
-      id: envelope.id.optional(),
-      type: envelope.type.optional(),
-      tenant: envelope.tenant.optional(),
-      time: envelope.time.optional(),
-      version: envelope.version.optional(),
-      source: envelope.source.optional(),
-      key: envelope.key.optional(),
-      correlationId: envelope.correlationId.optional(),
+      id: envelope.id.optional(AS_DEFAULT),
+      type: envelope.type.optional(AS_DEFAULT),
+      tenant: envelope.tenant.optional(AS_DEFAULT),
+      time: envelope.time.optional(AS_DEFAULT),
+      version: envelope.version.optional(AS_DEFAULT),
+      source: envelope.source.optional(AS_DEFAULT),
+      key: envelope.key.optional(AS_DEFAULT),
+      correlationId: envelope.correlationId.optional(AS_DEFAULT),
     }).always(),
   ),
 });
@@ -207,7 +209,7 @@ const attempt = {
 const retry = {
   maxAttempts: integer('Attempts in all, the first one included.', { min: 1, max: 10 }),
   initialDelay: duration('Wait before the second attempt; doubles from there.', { min: 0, max: MINUTE }),
-  maxDelay: duration('Longest wait between attempts, `Retry-After` included.', { min: 0, max: MINUTE }),
+  maxDelay: duration('Longest wait between attempts.', { min: 0, max: MINUTE }),
 };
 
 const defaults = section('For destinations that do not say otherwise.', {
@@ -222,6 +224,8 @@ const defaults = section('For destinations that do not say otherwise.', {
   format: attempt.format.byDefault('cloudevents'),
   channel: attempt.channel.byDefault('webhook'),
 });
+
+const AS_DEFAULTS = 'as in `defaults`';
 
 const destination = section('One HTTP endpoint of a tenant.', {
   id: text(
@@ -244,16 +248,16 @@ const destination = section('One HTTP endpoint of a tenant.', {
     'Request headers to add; values are never shown.',
     'a map of header names to text',
   ).byDefault({}),
-  timeout: attempt.timeout.optional(),
-  maxInFlight: attempt.maxInFlight.optional(),
-  rateLimit: attempt.rateLimit.orWordOptional('none'),
+  timeout: attempt.timeout.optional(AS_DEFAULTS),
+  maxInFlight: attempt.maxInFlight.optional(AS_DEFAULTS),
+  rateLimit: attempt.rateLimit.orWordOptional('none', AS_DEFAULTS),
   retry: section('Attempts of one delivery.', {
-    maxAttempts: retry.maxAttempts.optional(),
-    initialDelay: retry.initialDelay.optional(),
-    maxDelay: retry.maxDelay.optional(),
+    maxAttempts: retry.maxAttempts.optional(AS_DEFAULTS),
+    initialDelay: retry.initialDelay.optional(AS_DEFAULTS),
+    maxDelay: retry.maxDelay.optional(AS_DEFAULTS),
   }).optional(),
-  format: attempt.format.optional(),
-  channel: attempt.channel.optional(),
+  format: attempt.format.optional(AS_DEFAULTS),
+  channel: attempt.channel.optional(AS_DEFAULTS),
 });
 
 const delivery = section('How requests are sent.', {

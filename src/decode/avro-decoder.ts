@@ -40,9 +40,9 @@ export class AvroDecoder {
 
   /**
    * The record as a value that `JSON.stringify` renders without loss: longs
-   * beyond 2^53 as decimal strings, bytes and fixed as base64, unions unwrapped,
-   * logical types as their base values. NaN and infinities, for which JSON has no
-   * form, stay numbers and become null there.
+   * beyond 2^53 are decimal strings, bytes and fixed are base64, unions are
+   * unwrapped, logical types are their base values. NaN and the infinities, for
+   * which JSON has no form, stay numbers here and become null there.
    *
    * @throws InvalidRecord `undecodable` when the bytes do not fit, or the reader schema cannot read the writer's.
    */

@@ -1,40 +1,59 @@
 import type { Type } from 'avsc';
 import { limits } from '../domain/limits.ts';
 import { avroType } from './avro-type.ts';
+import type { SchemaFolder } from './schema-folder.ts';
 import { writeSchemaId } from './wire.ts';
 
 const FIRST_SCRATCH_BYTES = 4096;
 
-/** Encodes records in the Confluent wire format, for producers of samples and for tests. */
+/** Encodes records of one schema in the Confluent wire format. */
 export class AvroEncoder {
-  readonly #types = new Map<number, Type>();
+  readonly #id: number;
+  readonly #type: Type;
   #scratch = Buffer.allocUnsafeSlow(FIRST_SCRATCH_BYTES);
 
   /**
    * @param text an Avro schema that refers to no other.
    * @throws UnusableSchema
    */
-  define(id: number, text: string): void {
-    this.#types.set(id, avroType(text, 'plain'));
+  constructor(id: number, text: string) {
+    this.#id = id;
+    this.#type = avroType(text, 'plain');
   }
 
   /**
    * @param value fields that have defaults may be left out.
-   * @throws Error when the value does not fit the schema, or the schema is not defined.
+   * @throws Error when the value does not fit the schema.
    */
-  encode(id: number, value: unknown): Buffer {
-    const type = this.#types.get(id);
-    if (type === undefined) throw new Error(`schema ${id} was never defined`);
-    const end = this.#encodeInto(type, value);
-    writeSchemaId(this.#scratch, id);
+  encode(value: unknown): Buffer {
+    const end = this.#encodeIntoScratch(value);
+    writeSchemaId(this.#scratch, this.#id);
     return Buffer.from(this.#scratch.subarray(0, end));
   }
 
-  #encodeInto(type: Type, value: unknown): number {
-    const end = type.encode(value, this.#scratch, limits.wireHeaderBytes);
+  #encodeIntoScratch(value: unknown): number {
+    const end = this.#type.encode(value, this.#scratch, limits.wireHeaderBytes);
     if (end >= 0) return end;
     // A negative result is the number of bytes that were missing.
     this.#scratch = Buffer.allocUnsafeSlow(this.#scratch.length - end);
-    return this.#encodeInto(type, value);
+    return this.#encodeIntoScratch(value);
+  }
+}
+
+/** Encoders for the schemas of a folder. */
+export class FolderEncoder {
+  readonly #folder: SchemaFolder;
+
+  constructor(folder: SchemaFolder) {
+    this.#folder = folder;
+  }
+
+  /** A new encoder for a subject's schema; null when the folder has no such version. */
+  find(subject: string, version: number): AvroEncoder | null {
+    for (const schema of this.#folder.values()) {
+      if (schema.subject === subject && schema.version === version)
+        return new AvroEncoder(schema.id, schema.text);
+    }
+    return null;
   }
 }

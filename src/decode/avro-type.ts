@@ -1,4 +1,4 @@
-import { Type } from 'avsc';
+import avsc, { type Type } from 'avsc';
 import { messageOf } from '../domain/errors.ts';
 import { UnusableSchema } from './errors.ts';
 import { exactLong } from './exact-long.ts';
@@ -18,7 +18,7 @@ export type LongValues = 'plain' | 'exact';
  */
 export function avroType(source: string, longs: LongValues): Type {
   try {
-    return Type.forSchema(JSON.parse(source) as Schema, {
+    return avsc.Type.forSchema(JSON.parse(source) as Schema, {
       omitRecordMethods: true,
       typeHook: longs === 'exact' ? exactHook : plainHook,
     });
@@ -35,7 +35,7 @@ function plainHook(schema: Schema, options: Options): Type | undefined {
   if (!isAnnotated(schema)) return undefined;
   const { type } = schema;
   const isAvscs = typeof type === 'string' && (DEFINITIONS.has(type) || PRIMITIVES.has(type));
-  return isAvscs ? undefined : Type.forSchema(type, options);
+  return isAvscs ? undefined : avsc.Type.forSchema(type, options);
 }
 
 function exactHook(schema: Schema, options: Options): Type | undefined {

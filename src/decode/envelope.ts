@@ -12,7 +12,7 @@ export interface DecodedRecord {
   readonly json: string;
   /** Full name of its schema. */
   readonly schemaName: string;
-  /** What the field that `mapping.time` names counts. */
+  /** What a number in the field that `mapping.time` names counts. */
   readonly timeScale: TimeScale;
 }
 
@@ -50,17 +50,26 @@ export function buildEvent(
   origin: RecordOrigin,
   tenant: string,
 ): Event {
-  const at = (source: FieldSource): string => textOf(valueAt(source, decoded.value, origin));
-  const header = (name: string): string => headerText(origin.headers, name);
+  const { headers } = origin;
+  const { value } = decoded;
   return {
-    id: identifier('id', header(CLOUD_EVENTS.id) || at(mapping.id) || placeOf(origin)),
-    type: identifier('type', header(CLOUD_EVENTS.type) || at(mapping.type) || decoded.schemaName),
+    id: identifier(
+      'id',
+      headerText(headers, CLOUD_EVENTS.id) || textAt(mapping.id, value, origin) || placeOf(origin),
+    ),
+    type: identifier(
+      'type',
+      headerText(headers, CLOUD_EVENTS.type) || textAt(mapping.type, value, origin) || decoded.schemaName,
+    ),
     tenant,
     timeMs: timeOf(decoded, mapping.time, origin),
-    version: identifier('version', at(mapping.version)),
-    source: identifier('source', header(CLOUD_EVENTS.source) || at(mapping.source)),
-    key: identifier('key', header(CLOUD_EVENTS.key) || at(mapping.key)),
-    correlationId: identifier('correlationId', at(mapping.correlationId)),
+    version: identifier('version', textAt(mapping.version, value, origin)),
+    source: identifier(
+      'source',
+      headerText(headers, CLOUD_EVENTS.source) || textAt(mapping.source, value, origin),
+    ),
+    key: identifier('key', headerText(headers, CLOUD_EVENTS.key) || textAt(mapping.key, value, origin)),
+    correlationId: identifier('correlationId', textAt(mapping.correlationId, value, origin)),
     dataJson: decoded.json,
   };
 }
@@ -68,7 +77,7 @@ export function buildEvent(
 function timeOf(decoded: DecodedRecord, source: FieldSource, origin: RecordOrigin): number {
   return (
     epochMs(headerText(origin.headers, CLOUD_EVENTS.time), 'millis') ??
-    epochMs(valueAt(source, decoded.value, origin), source.from === 'avro' ? decoded.timeScale : 'millis') ??
+    epochMs(valueAt(source, decoded.value, origin), decoded.timeScale) ??
     Math.max(0, origin.timestampMs)
   );
 }
@@ -99,7 +108,8 @@ function fieldAt(root: unknown, path: readonly string[]): unknown {
 }
 
 /** Numbers and booleans by their JSON text; records, arrays and nothing as no text. */
-function textOf(value: unknown): string {
+function textAt(source: FieldSource, root: unknown, origin: RecordOrigin): string {
+  const value = valueAt(source, root, origin);
   if (typeof value === 'string') return value;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
 }
@@ -115,7 +125,9 @@ function headerText(headers: readonly RecordHeader[], name: string): string {
 
 /** UTF-8, or hexadecimal where the bytes are not: a binary key stays distinct from every other one. */
 function bytesText(bytes: Uint8Array): string {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return buffer.toString(isUtf8(buffer) ? 'utf8' : 'hex');
 }
 

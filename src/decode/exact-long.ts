@@ -1,4 +1,4 @@
-import { types } from 'avsc';
+import avsc from 'avsc';
 import { decodeVarint, encodeVarint } from './varint.ts';
 
 /**
@@ -6,7 +6,7 @@ import { decodeVarint, encodeVarint } from './varint.ts';
  * gives such a value as its decimal digits, and every other one as a number.
  * avsc hands over and takes the varint's bytes as they are on the wire.
  */
-export const exactLong = types.LongType.__with(
+export const exactLong = avsc.types.LongType.__with(
   {
     fromBuffer: (varint: Buffer): number | string => asJson(decodeVarint(varint, 0, varint.length)),
     toBuffer: (value: number | string): Buffer => encodeVarint(BigInt(value)),

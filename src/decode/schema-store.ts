@@ -3,7 +3,7 @@ import { limits } from '../domain/limits.ts';
 import { BoundedCache } from './bounded-cache.ts';
 import type { RegistrySchema } from './registry-client.ts';
 import type { SchemaFolder } from './schema-folder.ts';
-import { compileWriterSchema, type SchemaLookup, type TenantProjection } from './writer-schema.ts';
+import { compileWriterSchema, type SchemaLookup } from './writer-schema.ts';
 
 /** What the store needs of a registry. Rejects with RegistryUnavailable when the question stays open. */
 export interface Registry {
@@ -53,15 +53,6 @@ export class SchemaStore {
     const inFolder = this.#options.folder?.get(id);
     if (inFolder !== undefined) return this.#keep(id, compileWriterSchema(id, [inFolder.text]));
     return this.#options.registry === null ? ABSENT : UNRESOLVED;
-  }
-
-  /** `lookup` in the form that ingest's peek asks for. */
-  find(
-    id: number,
-    tenantPath: readonly string[] | null,
-  ): TenantProjection | 'absent' | 'unusable' | 'unresolved' {
-    const found = this.lookup(id);
-    return found.state === 'known' ? found.schema.projection(tenantPath) : found.state;
   }
 
   /**

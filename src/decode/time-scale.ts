@@ -15,7 +15,7 @@ export function timeScaleOf(type: AvroType | null): TimeScale {
   return type?.kind === 'long' ? (SCALES[type.logicalType] ?? 'millis') : 'millis';
 }
 
-const PER_MILLI: Readonly<Record<TimeScale, bigint>> = { millis: 1n, micros: 1_000n, nanos: 1_000_000n };
+const PER_MILLI: Readonly<Record<TimeScale, number>> = { millis: 1, micros: 1_000, nanos: 1_000_000 };
 
 /** A date and a time of day, with `T` or a space between, and an offset or none (UTC). */
 const ISO_8601 = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?$/i;
@@ -36,9 +36,9 @@ export function epochMs(value: unknown, scale: TimeScale): number | null {
 }
 
 function unboundedMs(value: unknown, scale: TimeScale): number | null {
-  if (typeof value === 'number') return Math.floor(value / Number(PER_MILLI[scale]));
-  if (typeof value !== 'string') return null;
-  if (DIGITS.test(value)) return Number(BigInt(value) / PER_MILLI[scale]);
+  if (typeof value === 'number') return Math.floor(value / PER_MILLI[scale]);
+  if (typeof value !== 'string' || value === '') return null;
+  if (DIGITS.test(value)) return Math.floor(Number(value) / PER_MILLI[scale]);
   const match = ISO_8601.exec(value);
   if (match === null) return null;
   return Date.parse(match[1] === undefined ? `${value}Z` : value);

@@ -17,7 +17,7 @@ export type SchemaLookup =
 const TENANT = 0;
 
 /** A walker that looks for the tenant, in the form that ingest asks for (`ingest/peek.ts`). */
-export class TenantProjection {
+class TenantProjection {
   readonly #walker: RecordWalker;
 
   /** @param walker compiled for the tenant's path alone. */

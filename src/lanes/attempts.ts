@@ -43,21 +43,13 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     delivery.attemptedAtMs = clock.wallMs();
     counters.add(laneSlots.inFlight);
     counters.add(laneSlots.requestBytes, body.length);
-    queue.counters.add(destinationSlots.inFlight);
+    queue.counters.destination.add(destinationSlots.inFlight);
     client.watch(exchange);
     queue.origin.post(destination.path, [...queue.headers, 'webhook-id', delivery.id], body, exchange);
   }
 
   abandon(delivery: Delivery): void {
     this.#options.onEnded(delivery);
-  }
-
-  onTokenWait(): void {
-    this.#options.counters.add(laneSlots.tokenWaits);
-  }
-
-  onConnectionWait(): void {
-    this.#options.counters.add(laneSlots.originWaits);
   }
 
   onSpent(exchange: Exchange<Delivery>): void {
@@ -72,7 +64,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     queue.inFlight--;
     counters.add(laneSlots.inFlight, -1);
     counters.add(laneSlots.responseBytes, exchange.responseBytes);
-    queue.counters.add(destinationSlots.inFlight, -1);
+    queue.counters.destination.add(destinationSlots.inFlight, -1);
     const durationMs = clock.monotonicMs() - exchange.startedMs;
     const verdict = classify(exchange);
     this.#count(verdict, durationMs);
@@ -115,14 +107,14 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     });
     if (outcome === 'retrying' && !isGivenUp) {
       counters.add(laneSlots.retriesScheduled);
-      delivery.queue.counters.add(destinationSlots.failed);
+      delivery.queue.counters.destination.add(destinationSlots.failed);
       this.#retryLater(delivery, delayMs);
       return;
     }
     if (outcome === 'delivered') this.#countDelivered(delivery);
     else if (outcome === 'dead' || outcome === 'rejected') {
       counters.add(outcome === 'dead' ? laneSlots.deliveriesDead : laneSlots.deliveriesRejected);
-      delivery.queue.counters.add(destinationSlots.dead);
+      delivery.queue.counters.destination.add(destinationSlots.dead);
       if (!isGivenUp) outbox.handover(deadLetter(delivery, outcome, verdict.reason, exchange.status));
     }
     this.#options.onEnded(delivery);
@@ -136,7 +128,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
   #countDelivered(delivery: Delivery): void {
     const { counters, clock } = this.#options;
     counters.add(laneSlots.deliveriesDelivered);
-    delivery.queue.counters.add(destinationSlots.delivered);
+    delivery.queue.counters.destination.add(destinationSlots.delivered);
     counters.observeReceipt((clock.wallMs() - delivery.record.origin.timestampMs) / 1000);
   }
 

@@ -2,7 +2,8 @@ import type { Destination } from '../domain/destination.ts';
 import type { Event } from '../domain/event.ts';
 import type { ConnectionWaiter, Origin } from '../deliver/http-client.ts';
 import type { TokenBucket } from '../limit/token-bucket.ts';
-import type { DestinationCounters } from '../observability/lane-counters.ts';
+import type { DestinationCounters, LaneCounters } from '../observability/lane-counters.ts';
+import { laneSlots } from '../observability/lane-slots.ts';
 import type { OpenRecord } from './open-record.ts';
 import type { Alarm, Due } from './alarm.ts';
 
@@ -36,8 +37,12 @@ export interface DeliverySender {
   send(delivery: Delivery): void;
   /** Its assignment has ended: it was not sent and never will be. */
   abandon(delivery: Delivery): void;
-  onTokenWait(): void;
-  onConnectionWait(): void;
+}
+
+/** What a queue counts into: its destination's counters and its lane's. */
+export interface QueueCounters {
+  readonly destination: DestinationCounters;
+  readonly lane: LaneCounters;
 }
 
 /**
@@ -49,7 +54,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
   readonly destination: Destination;
   readonly origin: Origin;
   readonly bucket: TokenBucket | null;
-  readonly counters: DestinationCounters;
+  readonly counters: QueueCounters;
   /** Request headers that are the same for every delivery: flat name, value list. */
   readonly headers: readonly string[];
   waitsForConnection = false;
@@ -66,7 +71,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     headers: readonly string[],
     origin: Origin,
     bucket: TokenBucket | null,
-    counters: DestinationCounters,
+    counters: QueueCounters,
     sender: DeliverySender,
     alarm: Alarm,
   ) {
@@ -102,7 +107,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
         continue;
       }
       if (!this.origin.hasFreeConnection) {
-        this.#sender.onConnectionWait();
+        this.counters.lane.add(laneSlots.originWaits);
         this.origin.waitForConnection(this);
         return;
       }
@@ -124,16 +129,10 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
 
   /** Gives up everything queued whose assignment has ended. */
   dropEnded(): void {
-    let delivery = this.#head;
-    this.#head = null;
-    this.#tail = null;
-    this.#length = 0;
-    while (delivery !== null) {
-      const next = delivery.next;
-      delivery.next = null;
+    for (let left = this.#length; left > 0; left--) {
+      const delivery = this.#shift();
       if (delivery.record.origin.assignment.ended) this.#sender.abandon(delivery);
       else this.#append(delivery);
-      delivery = next;
     }
   }
 
@@ -142,7 +141,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     const nowMs = this.#alarm.nowMs();
     if (this.bucket.tryReserve(nowMs)) return true;
     this.#waitsForToken = true;
-    this.#sender.onTokenWait();
+    this.counters.lane.add(laneSlots.tokenWaits);
     this.#alarm.set(this, nowMs + this.bucket.waitMs(nowMs));
     return false;
   }
@@ -152,6 +151,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     else this.#tail.next = delivery;
     this.#tail = delivery;
     this.#length++;
+    this.counters.lane.add(laneSlots.queuedDeliveries);
   }
 
   #shift(): Delivery {
@@ -160,6 +160,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     if (this.#head === null) this.#tail = null;
     first.next = null;
     this.#length--;
+    this.counters.lane.add(laneSlots.queuedDeliveries, -1);
     return first;
   }
 }

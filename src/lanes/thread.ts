@@ -84,7 +84,7 @@ function composeLane(task: LaneTask): ComposedLane {
       ['content-type', CONTENT_TYPE[destination.format], 'user-agent', USER_AGENT, ...destination.headers],
       client.origin(destination.origin),
       destination.rateLimit && new TokenBucket(destination.rateLimit.ratePerSecond, destination.rateLimit.burst),
-      counters.destination(indexOf.get(destination) ?? 0),
+      { destination: counters.destination(indexOf.get(destination) ?? 0), lane: counters },
       attempts,
       alarm,
     );

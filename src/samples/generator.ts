@@ -1,5 +1,3 @@
-import { AvroEncoder } from '../decode/avro-encoder.ts';
-import type { FolderSchema, SchemaFolder } from '../decode/schema-folder.ts';
 import type { Clock } from '../domain/clock.ts';
 import { UserError } from '../domain/errors.ts';
 import { catalogue, catalogueTypes, subjectOf } from './catalogue.ts';
@@ -7,9 +5,20 @@ import { Random, hexOf } from './random.ts';
 import type { SampleKind } from './sample-event.ts';
 import { WeightedChoice, zipfWeights } from './weighted-choice.ts';
 
+/** What samples need of an Avro encoder: the catalogue's schemas, by subject and version. */
+export interface SampleSchemas {
+  /** Null when there is no such schema. */
+  find(subject: string, version: number): SampleEncoder | null;
+}
+
+export interface SampleEncoder {
+  /** The fields as a record's value, in the Confluent wire format. */
+  encode(fields: object): Buffer;
+}
+
 export interface SampleOptions {
-  /** The project's `schemas/`, read by `readSchemaFolder`. */
-  readonly schemas: SchemaFolder;
+  /** The project's folder `schemas/`: `new FolderEncoder(readSchemaFolder(folder))` of `decode/`. */
+  readonly schemas: SampleSchemas;
   /** How many tenants, ≥ 1. Their names are `sampleTenants(tenants)`. */
   readonly tenants: number;
   /** Zipf exponent over the tenants, the first being the largest; 0 is uniform. */
@@ -37,13 +46,13 @@ interface Tenant {
   readonly key: Buffer;
 }
 
-interface NumberedKind {
+interface EncodedKind {
   readonly kind: SampleKind;
-  readonly schemaId: number;
+  readonly encoder: SampleEncoder;
   readonly source: string;
 }
 
-const CORRELATED = 0.4;
+const CORRELATED = 0.7;
 
 /** `tenant-1`, `tenant-2` … */
 export function sampleTenants(count: number): string[] {
@@ -54,10 +63,9 @@ export function sampleTenants(count: number): string[] {
 export class SampleGenerator {
   readonly #random: Random;
   readonly #clock: Clock;
-  readonly #encoder = new AvroEncoder();
   readonly #tenants: readonly Tenant[];
   readonly #tenantChoice: WeightedChoice;
-  readonly #kinds: readonly NumberedKind[];
+  readonly #kinds: readonly EncodedKind[];
   readonly #kindChoice: WeightedChoice;
   /** Tells this generator's event ids from those of another seed. */
   readonly #idPrefix: string;
@@ -71,14 +79,14 @@ export class SampleGenerator {
     this.#tenantChoice = new WeightedChoice(zipfWeights(options.tenants, options.skew));
     const kinds = chosenKinds(options.types);
     this.#kindChoice = new WeightedChoice(kinds.map((kind) => kind.weight));
-    this.#kinds = kinds.map((kind) => this.#register(kind, options.schemas));
+    this.#kinds = kinds.map((kind) => encodedKind(kind, options.schemas));
     this.#idPrefix = this.#random.uuid().slice(8, 24);
   }
 
   next(): Sample {
     const random = this.#random;
     const tenant = this.#tenants[this.#tenantChoice.pick(random)] as Tenant;
-    const { kind, schemaId, source } = this.#kinds[this.#kindChoice.pick(random)] as NumberedKind;
+    const { kind, encoder, source } = this.#kinds[this.#kindChoice.pick(random)] as EncodedKind;
     const eventId = this.#nextId();
     const timestamp = this.#clock.wallMs();
     const fields = Object.assign(kind.fields(random, timestamp), {
@@ -90,14 +98,8 @@ export class SampleGenerator {
       source,
       correlationId: random.chance(CORRELATED) ? random.uuid() : null,
     });
-    const value = this.#encoder.encode(schemaId, fields);
+    const value = encoder.encode(fields);
     return { tenant: tenant.name, eventId, type: kind.type, key: tenant.key, value };
-  }
-
-  #register(kind: SampleKind, schemas: SchemaFolder): NumberedKind {
-    const schema = schemaOf(kind, schemas);
-    this.#encoder.define(schema.id, schema.text);
-    return { kind, schemaId: schema.id, source: `${kind.type.slice(0, kind.type.indexOf('.'))}-service` };
   }
 
   /** In the form of a UUID: random at its head, counted at its end, so that no two of a generator are equal. */
@@ -118,10 +120,9 @@ function chosenKinds(types: readonly string[] | undefined): readonly SampleKind[
   return catalogue.filter((kind) => types.includes(kind.type));
 }
 
-function schemaOf(kind: SampleKind, schemas: SchemaFolder): FolderSchema {
+function encodedKind(kind: SampleKind, schemas: SampleSchemas): EncodedKind {
   const subject = subjectOf(kind.type);
-  for (const schema of schemas.values()) {
-    if (schema.subject === subject && schema.version === kind.version) return schema;
-  }
-  throw new UserError([`the schema folder has no version ${kind.version} of ${subject}`]);
+  const encoder = schemas.find(subject, kind.version);
+  if (encoder === null) throw new UserError([`the schemas have no version ${kind.version} of ${subject}`]);
+  return { kind, encoder, source: `${kind.type.slice(0, kind.type.indexOf('.'))}-service` };
 }

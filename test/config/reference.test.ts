@@ -1,4 +1,4 @@
-/** Proves that docs/configuration.md says what the schema says. `npx vitest run test/config/reference.test.ts -u` writes it again. */
+/** Proves that docs/configuration.md says what the schema says. */
 import { expect, test } from 'vitest';
 import { configurationReference } from '../../src/config/reference.ts';
 

@@ -54,7 +54,9 @@ describe('code', () => {
   });
 
   test('no test runs alone, is skipped, or is a promise', () => {
-    const tests = codeFiles.filter((name) => name.startsWith('test/'));
+    // The one place that leaves tests out: where there is no real broker or registry, and never under CI=true.
+    const leavesOut = 'test/support/with-real-parts.ts';
+    const tests = codeFiles.filter((name) => name.startsWith('test/') && name !== leavesOut);
     const parked = /\b(it|test|describe|suite|bench)\.(only|skip|todo|fails)\b/;
     expect(offences(tests, (line) => parked.test(line))).toEqual([]);
   });

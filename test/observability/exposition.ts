@@ -14,9 +14,15 @@ export function parseExposition(text: string): Series[] {
 }
 
 /** The value of the one series with this name and exactly these labels. */
-export function valueOf(series: readonly Series[], name: string, labels: Readonly<Record<string, string>> = {}): number {
+export function valueOf(
+  series: readonly Series[],
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): number {
   const wanted = JSON.stringify(Object.entries(labels).sort());
-  const found = series.filter((s) => s.name === name && JSON.stringify(Object.entries(s.labels).sort()) === wanted);
+  const found = series.filter(
+    (s) => s.name === name && JSON.stringify(Object.entries(s.labels).sort()) === wanted,
+  );
   if (found.length !== 1) throw new Error(`${found.length} series ${name} ${wanted}`);
   return found[0]!.value;
 }
@@ -26,5 +32,9 @@ function parseLine(line: string): Series {
   if (match === null) throw new Error(`not a series: ${line}`);
   const [, name, labels = '', value] = match;
   const pairs = [...labels.matchAll(/(\w+)="([^"]*)"(?:,|$)/g)].map(([, key, text]) => [key, text]);
-  return { name: name!, labels: Object.fromEntries(pairs), value: Number(value!.replace('+Inf', 'Infinity')) };
+  return {
+    name: name!,
+    labels: Object.fromEntries(pairs),
+    value: Number(value!.replace('+Inf', 'Infinity')),
+  };
 }

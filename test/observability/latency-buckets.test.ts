@@ -1,7 +1,12 @@
 /** Proves that durations land in the right bucket, and that quantiles read from buckets are as good as their bounds. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LATENCY_BOUNDS, LATENCY_BUCKETS, latencyBucket, quantile } from '../../src/observability/latency-buckets.ts';
+import {
+  LATENCY_BOUNDS,
+  LATENCY_BUCKETS,
+  latencyBucket,
+  quantile,
+} from '../../src/observability/latency-buckets.ts';
 
 const plainBucket = (seconds: number): number => {
   const found = LATENCY_BOUNDS.findIndex((bound) => seconds <= bound);
@@ -64,7 +69,10 @@ describe('quantile', () => {
   });
 
   test('lies in the bucket of the true quantile', () => {
-    const durations = fc.array(fc.double({ min: 0.000_01, max: 800, noNaN: true }), { minLength: 1, maxLength: 200 });
+    const durations = fc.array(fc.double({ min: 0.000_01, max: 800, noNaN: true }), {
+      minLength: 1,
+      maxLength: 200,
+    });
     fc.assert(
       fc.property(durations, fc.double({ min: 0.01, max: 1, noNaN: true }), (sample, q) => {
         const sorted = [...sample].sort((a, b) => a - b);

@@ -1,7 +1,11 @@
 /** Proves that a scrape shows every metric of the table, and each from the number it is said to show. */
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
-import { createLaneCounters, LABELLED_DESTINATIONS, LaneCounters } from '../../src/observability/lane-counters.ts';
+import {
+  createLaneCounters,
+  LABELLED_DESTINATIONS,
+  LaneCounters,
+} from '../../src/observability/lane-counters.ts';
 import { attemptSlots, destinationSlots, laneSlots } from '../../src/observability/lane-slots.ts';
 import type { MainStats } from '../../src/observability/main-stats.ts';
 import { METRICS, PROCESS_METRICS, seriesNames } from '../../src/observability/metric-table.ts';
@@ -40,7 +44,18 @@ describe('the table', () => {
   test('no label can name a tenant or an endpoint', () => {
     const labels = new Set(definitions.flatMap(([, { labels: own }]) => Object.keys(own)));
     expect([...labels].sort()).toEqual(
-      ['class', 'destination', 'lane', 'node', 'outcome', 'partition', 'result', 'to', 'topic', 'version'].sort(),
+      [
+        'class',
+        'destination',
+        'lane',
+        'node',
+        'outcome',
+        'partition',
+        'result',
+        'to',
+        'topic',
+        'version',
+      ].sort(),
     );
   });
 
@@ -64,7 +79,9 @@ describe('a scrape', () => {
   };
 
   test('has every series of the table and no other', async () => {
-    const names = new Set((await scrape({ lanes: [busy()], destinations: ['a', 'b'] })).map(({ name }) => name));
+    const names = new Set(
+      (await scrape({ lanes: [busy()], destinations: ['a', 'b'] })).map(({ name }) => name),
+    );
     // What Node happens to have open or to have collected decides whether these show.
     const may = /^nodejs_(active_(handles|resources|requests)|gc_duration_seconds)/;
     const steady = (all: Iterable<string>): string[] => [...all].filter((name) => !may.test(name)).sort();
@@ -76,7 +93,8 @@ describe('a scrape', () => {
     for (const [name, { labels, type }] of definitions) {
       if (type === 'histogram') continue;
       const own = series.filter((s) => s.name === name);
-      for (const s of own) expect([name, Object.keys(s.labels).sort()]).toEqual([name, Object.keys(labels).sort()]);
+      for (const s of own)
+        expect([name, Object.keys(s.labels).sort()]).toEqual([name, Object.keys(labels).sort()]);
       for (const [label, values] of Object.entries(labels)) {
         if (typeof values === 'string') continue;
         expect([name, new Set(own.map((s) => s.labels[label]))]).toEqual([name, new Set(values)]);
@@ -164,7 +182,9 @@ describe('a scrape', () => {
     shows(laneSlots.requestBytes, 'request_body_bytes_total');
     shows(laneSlots.responseBytes, 'response_body_bytes_total');
     shows(laneSlots.connections, 'connections_open');
-    expect(valueOf(series, 'eventdispatch_lane_busy_seconds_total', { lane: '0' })).toBe(1 + laneSlots.busySeconds);
+    expect(valueOf(series, 'eventdispatch_lane_busy_seconds_total', { lane: '0' })).toBe(
+      1 + laneSlots.busySeconds,
+    );
     expect(valueOf(series, 'eventdispatch_lane_open_records', { lane: '1' })).toBe(1000);
     expect(valueOf(series, 'eventdispatch_lane_open_bytes', { lane: '0' })).toBe(1 + laneSlots.openBytes);
   });
@@ -174,7 +194,8 @@ describe('a scrape', () => {
     for (const seconds of [0.0004, 0.004, 0.004, 2_000]) lanes[0]!.observeAttempt(seconds);
     lanes[1]!.observeAttempt(0.004);
     const series = await scrape({ lanes });
-    const bucket = (le: string): number => valueOf(series, 'eventdispatch_attempt_duration_seconds_bucket', { le });
+    const bucket = (le: string): number =>
+      valueOf(series, 'eventdispatch_attempt_duration_seconds_bucket', { le });
     expect(['0.0005', '0.00315', '0.005', '800', '+Inf'].map(bucket)).toEqual([1, 1, 4, 4, 5]);
     expect(valueOf(series, 'eventdispatch_attempt_duration_seconds_count')).toBe(5);
     expect(valueOf(series, 'eventdispatch_attempt_duration_seconds_sum')).toBeCloseTo(2_000.0124);

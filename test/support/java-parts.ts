@@ -1,24 +1,23 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { withFileLock } from './file-lock.ts';
 import { runToEnd } from './process.ts';
 import { cacheDirectory, supportFile } from './repository.ts';
-import { temporaryDirectory } from './temp.ts';
 
-/** A part that java/pom.xml pins in the profile of this name, and how its files get into an empty folder. */
+/** A part that java/pom.xml pins: its profile there, and the goal that puts its files into a folder. */
 interface JavaPart {
   readonly profile: string;
-  readonly fill: (directory: string) => Promise<void>;
+  readonly goal: string;
 }
 
 /** Whether something these tests need is there; if not, why, in one line. */
 export type Availability =
   { readonly available: true } | { readonly available: false; readonly reason: string };
 
-const KAFKA: JavaPart = { profile: 'kafka', fill: copyKafkaJars };
-const REGISTRY: JavaPart = { profile: 'registry', fill: unpackRegistry };
+const KAFKA: JavaPart = { profile: 'kafka', goal: 'dependency:copy-dependencies' };
+const REGISTRY: JavaPart = { profile: 'registry', goal: 'dependency:unpack' };
 
 const POM = supportFile('java/pom.xml');
 const DOWNLOAD_TIMEOUT_MS = 300_000;
@@ -89,38 +88,15 @@ async function download(part: JavaPart, directory: string, pomHash: string): Pro
   const partial = `${directory}.partial`;
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
-  await part.fill(partial);
+  await runToEnd({
+    name: `mvn ${part.goal}`,
+    command: 'mvn',
+    args: ['-q', '-B', '-f', POM, `-P${part.profile}`, part.goal, `-DoutputDirectory=${partial}`],
+    timeoutMs: DOWNLOAD_TIMEOUT_MS,
+  });
   await rm(directory, { recursive: true, force: true });
   await rename(partial, directory);
   await writeFile(markerFile(directory), pomHash);
-}
-
-function copyKafkaJars(directory: string): Promise<void> {
-  return maven('kafka', 'dependency:copy-dependencies', `-DoutputDirectory=${directory}`);
-}
-
-/** Only Maven's `get` takes an artifact whose pom is broken, and it leaves it in a local repository, here a passing one. */
-async function unpackRegistry(directory: string): Promise<void> {
-  const repository = await temporaryDirectory('maven');
-  try {
-    await maven('registry', 'dependency:get', `-Dmaven.repo.local=${repository.path}`);
-    const files = await readdir(path.join(repository.path, 'io/apicurio'), { recursive: true });
-    const archive = files.find((file) => file.endsWith('.tar.gz'));
-    if (archive === undefined) throw new Error('Maven downloaded no archive of the registry');
-    const args = ['-xzf', path.join(repository.path, 'io/apicurio', archive), '-C', directory];
-    await runToEnd({ name: 'tar', command: 'tar', args, timeoutMs: DOWNLOAD_TIMEOUT_MS });
-  } finally {
-    await repository.remove();
-  }
-}
-
-async function maven(profile: string, goal: string, ...args: string[]): Promise<void> {
-  await runToEnd({
-    name: `mvn ${goal}`,
-    command: 'mvn',
-    args: ['-q', '-B', '-f', POM, `-P${profile}`, goal, ...args],
-    timeoutMs: DOWNLOAD_TIMEOUT_MS,
-  });
 }
 
 /** The headline of an error, with Maven's first complaint where it has one. */

@@ -1,0 +1,55 @@
+import type { TopicPartition } from '../domain/record.ts';
+import type { Log } from '../observability/log.ts';
+
+/** What the stages tell of themselves, and what becomes of it: log lines, and the state that readiness asks for. */
+export interface Notices {
+  /** The Kafka client's latest error, null when there was none. */
+  lastKafkaError: string | null;
+  assigned(partitions: readonly TopicPartition[]): void;
+  revoked(partitions: readonly TopicPartition[]): void;
+  kafkaError(message: string): void;
+  pollFailed(message: string): void;
+  commitFailed(message: string): void;
+  schemaLookupFailed(schemaId: number, error: unknown): void;
+  handoverFailed(topic: string, message: string): void;
+  laneCrashed(lane: number, error: unknown): void;
+}
+
+/** @param onLaneCrash a dispatcher cannot go on without one of its lanes. */
+export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notices {
+  const notices: Notices = {
+    lastKafkaError: null,
+    assigned: (partitions) => {
+      notices.lastKafkaError = null;
+      log.write('partitions_assigned', { partitions: namesOf(partitions) });
+    },
+    revoked: (partitions) => {
+      log.write('partitions_revoked', { partitions: namesOf(partitions) });
+    },
+    kafkaError: (message) => {
+      notices.lastKafkaError = message;
+      log.write('kafka_error', { error: message });
+    },
+    pollFailed: (message) => {
+      log.write('poll_failed', { error: message });
+    },
+    commitFailed: (message) => {
+      log.write('commit_failed', { error: message });
+    },
+    schemaLookupFailed: (schemaId, error) => {
+      log.write('schema_lookup_failed', { schemaId, error: String(error) });
+    },
+    handoverFailed: (topic, message) => {
+      log.write('handover_failed', { topic, error: message });
+    },
+    laneCrashed: (lane, error) => {
+      log.write('lane_failed', { lane, err: error });
+      onLaneCrash(new Error(`lane ${lane} ended`, { cause: error }));
+    },
+  };
+  return notices;
+}
+
+function namesOf(partitions: readonly TopicPartition[]): string[] {
+  return partitions.map(({ topic, partition }) => `${topic}/${partition}`);
+}

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { configOf, configOption } from '../config-option.ts';
+import type { ConfigOptions } from '../config-option.ts';
+import { embeddedNotice } from '../embedded-notice.ts';
+import type { CommandContext } from '../program.ts';
+
+export function addStart(program: Command, context: CommandContext): void {
+  program
+    .command('start')
+    .description('Run the dispatcher until SIGTERM or Ctrl-C, which drain it; a second one exits at once.')
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      `
+Without kafka.brokers or clickhouse.url it runs them embedded, and says what that means.
+
+Examples:
+  $ eventdispatch start --config eventdispatch.yaml
+  $ EVENTDISPATCH_KAFKA__BROKERS=localhost:9092 eventdispatch start --config eventdispatch.yaml`,
+    )
+    .action(async (options: ConfigOptions) => {
+      const config = configOf(options, context.environment);
+      for (const line of embeddedNotice(config)) console.error(line);
+      // Loaded only now: the other commands need none of its native modules.
+      const { runDispatcher } = await import('../../app/run.ts');
+      context.exitWith(await runDispatcher(config));
+    });
+}

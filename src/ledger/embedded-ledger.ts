@@ -1,0 +1,138 @@
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import type { ChdbConnection } from 'chdb/connection';
+import type { ClickHouseConfig } from '../config/config.ts';
+import { messageOf, UserError } from '../domain/errors.ts';
+import { columnNames, type LedgerTable } from './columns.ts';
+import { toLedgerError } from './errors.ts';
+import { INSERT_FORMAT, insertSettings } from './insert-statement.ts';
+import { migrate } from './migrations.ts';
+import { runCommand, runQuery } from './statements.ts';
+
+/**
+ * A ledger in this process. The engine has one data directory per process and one
+ * process per data directory; statements run on libuv's threads.
+ *
+ * @throws UserError when the engine is not installed or the directory can't be had.
+ */
+export async function openEmbeddedLedger(config: ClickHouseConfig) {
+  const engine = await loadEngine();
+  const directory = await openDirectory(config.embeddedPath);
+  const connection = await connect(engine, config.embeddedPath, directory);
+  const client = createClient({ connection, log: { level: ClickHouseLogLevel.OFF } });
+  const { database } = config;
+  const command = (sql: string, params?: Record<string, unknown>): Promise<void> =>
+    runCommand(client, sql, params);
+  // The engine has one session, so the database chosen here holds for every statement.
+  await command(`CREATE DATABASE IF NOT EXISTS ${database}`);
+  await command(`USE ${database}`);
+  const query = <T>(sql: string, params?: Readonly<Record<string, unknown>>): Promise<T[]> =>
+    runQuery(client, sql, params);
+  return {
+    kind: 'embedded' as const,
+    database,
+    migrate: () => migrate({ database, createDatabase: () => Promise.resolve(), command, query }),
+    insert: async (table: LedgerTable, bytes: Uint8Array, token: string): Promise<void> => {
+      try {
+        await connection.chdb.rawInsert({
+          table,
+          columns: columnNames(table),
+          format: INSERT_FORMAT,
+          settings: insertSettings(token),
+          values: bytes,
+        });
+      } catch (error) {
+        throw toLedgerError(error);
+      }
+    },
+    query,
+    ping: async () => {
+      await query('SELECT 1');
+    },
+    close: async () => {
+      await client.close();
+      await engine.drainPending();
+      await directory.remove();
+    },
+  };
+}
+
+interface Engine {
+  connect(directory: string): ChdbConnection;
+  /** Resolves when no statement runs any more. */
+  drainPending(): Promise<void>;
+}
+
+async function loadEngine(): Promise<Engine> {
+  try {
+    const [{ createChdbConnection }, { drainPending }] = await Promise.all([
+      import('chdb/connection'),
+      import('chdb'),
+    ]);
+    return { connect: (directory) => createChdbConnection({ path: directory }), drainPending };
+  } catch (error) {
+    throw new UserError([
+      `clickhouse.url is not set, and the embedded ClickHouse can't be loaded (${firstLine(error)}): set clickhouse.url to a server, or install the engine with "npm install chdb"`,
+    ]);
+  }
+}
+
+interface Directory {
+  readonly path: string;
+  /** Removes it when it is a temporary one. */
+  remove(): Promise<void>;
+}
+
+async function openDirectory(embeddedPath: string | null): Promise<Directory> {
+  if (embeddedPath === null) return temporaryDirectory();
+  try {
+    await mkdir(embeddedPath, { recursive: true });
+  } catch (error) {
+    throw unusable(embeddedPath, error);
+  }
+  return { path: path.resolve(embeddedPath), remove: () => Promise.resolve() };
+}
+
+/** Goes with the process, also when it ends without a `close`; not when it is killed. */
+async function temporaryDirectory(): Promise<Directory> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'eventdispatch-ledger-'));
+  const removeAtExit = (): void => {
+    rmSync(directory, { recursive: true, force: true });
+  };
+  process.once('exit', removeAtExit);
+  const remove = async (): Promise<void> => {
+    await rm(directory, { recursive: true, force: true });
+    process.off('exit', removeAtExit);
+  };
+  return { path: directory, remove };
+}
+
+async function connect(
+  engine: Engine,
+  embeddedPath: string | null,
+  directory: Directory,
+): Promise<ChdbConnection> {
+  try {
+    return engine.connect(directory.path);
+  } catch (error) {
+    await directory.remove();
+    throw unusable(embeddedPath ?? directory.path, error);
+  }
+}
+
+function unusable(directory: string, error: unknown): UserError {
+  const message = messageOf(error);
+  if (message.includes('Cannot lock file')) {
+    return new UserError([
+      `clickhouse.embeddedPath: ${directory} is in use by another process; an embedded ledger has one process, several share a server by clickhouse.url`,
+    ]);
+  }
+  return new UserError([`clickhouse.embeddedPath: ${directory} can't be used: ${firstLine(error)}`]);
+}
+
+function firstLine(error: unknown): string {
+  return messageOf(error).split('\n', 1)[0] as string;
+}

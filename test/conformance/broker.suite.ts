@@ -1,0 +1,192 @@
+import { afterEach, expect, it } from 'vitest';
+
+import { KafkaConsumer } from '../../src/kafka/consumer.ts';
+import { KafkaError, openProducer, type KafkaProducer } from '../../src/kafka/producer.ts';
+import type { SourceRecord, TopicPartition } from '../../src/domain/record.ts';
+import { waitFor } from '../support/wait.ts';
+
+const RECORDS = 200;
+const TIMEOUT_MS = 30_000;
+
+/** A broker to hold against the suite, with topics and groups that nobody else uses. */
+export interface BrokerUnderTest {
+  brokers(): string;
+  uniqueName(prefix: string): string;
+}
+
+/** What ingest and hand-over rely on, whatever broker is behind: one suite for the embedded and the real one. */
+export function brokerConformance(broker: BrokerUnderTest): void {
+  const open: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const close of open.splice(0).reverse()) await close();
+  });
+
+  const producer = async (): Promise<KafkaProducer> => {
+    const opened = await openProducer({ 'bootstrap.servers': broker.brokers(), 'enable.idempotence': true, acks: 'all' });
+    open.push(() => opened.close());
+    return opened;
+  };
+  const member = async (topic: string, group: string): Promise<Member> => {
+    const opened = await Member.join(broker.brokers(), topic, group);
+    open.push(() => opened.leave());
+    return opened;
+  };
+
+  it('acknowledges each record with its place, and gives back key, value and headers as they were', async () => {
+    const topic = broker.uniqueName('bytes');
+    const sender = await producer();
+    const key = Buffer.from([0, 1, 255]);
+    const value = Buffer.from('välue');
+    const place = await produce(sender, topic, key, value, [['trace', Buffer.from('a')]]);
+    const tombstone = await produce(sender, topic, key, null, []);
+    expect(tombstone).toEqual({ partition: place.partition, offset: place.offset + 1 });
+
+    const reader = await member(topic, broker.uniqueName('group'));
+    const [first, second] = await reader.read(2);
+    expect(first).toMatchObject({ topic, partition: place.partition, offset: place.offset, key, value });
+    expect(first?.headers).toEqual([{ trace: Buffer.from('a') }]);
+    expect(second?.value).toBeNull();
+  });
+
+  it('keeps the order of a partition, and gives a paused one nothing until it is resumed', async () => {
+    const topic = broker.uniqueName('order');
+    const sender = await producer();
+    for (let i = 0; i < RECORDS; i++) await produce(sender, topic, Buffer.from('one-key'), Buffer.from(String(i)), []);
+    const reader = await member(topic, broker.uniqueName('group'));
+    await reader.read(RECORDS);
+    expect(reader.records.map((record) => String(record.value))).toEqual(
+      Array.from({ length: RECORDS }, (_, i) => String(i)),
+    );
+
+    const { partition } = reader.records[0] as SourceRecord;
+    reader.consumer.pause([{ topic, partition }]);
+    const later = await produce(sender, topic, Buffer.from('one-key'), Buffer.from('later'), []);
+    const polls = reader.polls;
+    await waitFor(() => reader.polls > polls + 20, { timeoutMs: TIMEOUT_MS, what: 'polls of a paused partition' });
+    expect(reader.records).toHaveLength(RECORDS);
+    reader.consumer.resume([{ topic, partition }]);
+    await reader.read(RECORDS + 1);
+    expect(reader.records.at(-1)?.offset).toBe(later.offset);
+  });
+
+  it('resumes a group where it committed', async () => {
+    const topic = broker.uniqueName('commit');
+    const group = broker.uniqueName('group');
+    const sender = await producer();
+    for (let i = 0; i < 10; i++) await produce(sender, topic, Buffer.from('k'), Buffer.from(String(i)), []);
+    const first = await member(topic, group);
+    await first.read(10);
+    const { partition, offset } = first.records[4] as SourceRecord;
+    first.consumer.commit([{ topic, partition, offset }]);
+    await waitFor(() => first.committed.includes(offset), { timeoutMs: TIMEOUT_MS, what: 'the commit' });
+    await first.leave();
+
+    const second = await member(topic, group);
+    await second.read(6);
+    expect(second.records.map((record) => record.offset)).toEqual(first.records.slice(4).map((record) => record.offset));
+  });
+
+  it('moves only a part of the partitions to a member that joins, and all to the one that stays', async () => {
+    const topic = broker.uniqueName('group');
+    const group = broker.uniqueName('group');
+    const sender = await producer();
+    await produce(sender, topic, Buffer.from('k'), Buffer.from('v'), []);
+    const first = await member(topic, group);
+    await waitFor(() => first.owned.size >= 2, { timeoutMs: TIMEOUT_MS, what: 'the first assignment' });
+    const all = [...first.owned].sort();
+    const second = await member(topic, group);
+    await waitFor(() => second.owned.size > 0 && first.owned.size + second.owned.size === all.length, {
+      timeoutMs: TIMEOUT_MS,
+      what: () => `both to own a part: ${first.owned.size} and ${second.owned.size} of ${all.length}`,
+    });
+    expect([...first.owned, ...second.owned].sort()).toEqual(all);
+    await second.leave();
+    await waitFor(() => first.owned.size === all.length, { timeoutMs: TIMEOUT_MS, what: 'the partitions to come back' });
+  });
+}
+
+function produce(
+  producer: KafkaProducer,
+  topic: string,
+  key: Buffer,
+  value: Buffer | null,
+  headers: readonly (readonly [string, Buffer])[],
+): Promise<{ partition: number; offset: number }> {
+  return new Promise((resolve, reject) => {
+    producer.produce(topic, null, key, value, headers, (error: KafkaError | null, partition, offset) => {
+      if (error === null) resolve({ partition, offset });
+      else reject(error);
+    });
+  });
+}
+
+/** A group member that polls all the time and remembers what it saw. */
+class Member {
+  readonly records: SourceRecord[] = [];
+  readonly committed: number[] = [];
+  readonly owned = new Set<number>();
+  polls = 0;
+  #consumer: KafkaConsumer | null = null;
+  #polling = true;
+  #left: Promise<unknown> | null = null;
+
+  static async join(brokers: string, topic: string, group: string): Promise<Member> {
+    const member = new Member();
+    member.#consumer = await KafkaConsumer.open(
+      {
+        'bootstrap.servers': brokers,
+        'group.id': group,
+        'group.protocol': 'consumer',
+        'group.remote.assignor': 'range',
+        'enable.auto.commit': false,
+        'enable.partition.eof': true,
+        'auto.offset.reset': 'earliest',
+        'topic.metadata.refresh.interval.ms': 500,
+      },
+      [topic],
+      {
+        onAssign: (partitions) => {
+          member.consumer.assign(partitions);
+          for (const { partition } of partitions) member.owned.add(partition);
+        },
+        onRevoke: (partitions: readonly TopicPartition[]) => {
+          for (const { partition } of partitions) member.owned.delete(partition);
+          member.consumer.unassign(partitions);
+        },
+        onCommit: (error, offsets) => {
+          if (error === null) member.committed.push(...offsets.map(({ offset }) => offset));
+        },
+        onError: () => undefined,
+      },
+    );
+    member.#poll();
+    return member;
+  }
+
+  get consumer(): KafkaConsumer {
+    if (this.#consumer === null) throw new Error('not joined yet');
+    return this.#consumer;
+  }
+
+  async read(count: number): Promise<readonly SourceRecord[]> {
+    await waitFor(() => this.records.length >= count, {
+      timeoutMs: TIMEOUT_MS,
+      what: () => `${count} records, have ${this.records.length}`,
+    });
+    return this.records;
+  }
+
+  leave(): Promise<unknown> {
+    this.#polling = false;
+    this.#left ??= this.consumer.close(TIMEOUT_MS);
+    return this.#left;
+  }
+
+  #poll(): void {
+    this.consumer.poll(100, (_error, records) => {
+      this.polls++;
+      this.records.push(...records);
+      if (this.#polling) setImmediate(() => { this.#poll(); });
+    });
+  }
+}
