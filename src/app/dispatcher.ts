@@ -124,7 +124,7 @@ async function openSurroundings(config: Config, log: Log): Promise<Surroundings>
     log.write('ledger_migrated', { kind: ledger.kind });
     let embedded: EmbeddedBroker | null = null;
     if (config.kafka.brokers === null) {
-      embedded = await startEmbeddedBroker();
+      embedded = await startEmbeddedBroker(topicsOf(config));
       closers.push(embedded.close);
       log.write('embedded_broker_started', { brokers: embedded.brokers });
     }
@@ -138,6 +138,12 @@ async function openSurroundings(config: Config, log: Log): Promise<Surroundings>
     await close();
     throw error;
   }
+}
+
+/** The topics that have a name; a pattern finds what others make. */
+function topicsOf({ kafka }: Config): string[] {
+  const named = kafka.topics.filter((topic) => !topic.startsWith('^'));
+  return [...named, kafka.deadLetterTopic, kafka.badEventTopic];
 }
 
 interface SurfaceParts {

@@ -1,4 +1,5 @@
 import type { TopicPartition } from '../domain/record.ts';
+import type { LedgerState } from '../ledger/batcher.ts';
 import type { Log } from '../observability/log.ts';
 
 /** What the stages tell of themselves, and what becomes of it: log lines, and the state that readiness asks for. */
@@ -12,6 +13,7 @@ export interface Notices {
   commitFailed(message: string): void;
   schemaLookupFailed(schemaId: number, error: unknown): void;
   handoverFailed(topic: string, message: string): void;
+  ledgerState(state: LedgerState, error: Error | null): void;
   laneCrashed(lane: number, error: unknown): void;
 }
 
@@ -41,6 +43,10 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
     },
     handoverFailed: (topic, message) => {
       log.write('handover_failed', { topic, error: message });
+    },
+    ledgerState: (state, error) => {
+      if (state === 'ok') log.write('ledger_recovered');
+      else log.write(state === 'alarm' ? 'ledger_refused' : 'ledger_insert_failed', { error: error?.message });
     },
     laneCrashed: (lane, error) => {
       log.write('lane_failed', { lane, err: error });

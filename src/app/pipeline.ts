@@ -18,6 +18,7 @@ import type { Ledger } from '../ledger/client.ts';
 import { HandoverProducer } from '../retry/handover-producer.ts';
 import { Settler } from '../settle/settler.ts';
 import { Projections } from './projections.ts';
+import { recoverDeliveries } from './recovery.ts';
 import type { Notices } from './notices.ts';
 
 /** What the pipeline runs on; whoever made these closes them. */
@@ -99,8 +100,9 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     assignments,
     committer,
     revokeDeadlineMs: config.kafka.revokeDeadlineMs,
-    onBegin: ({ id, topic, partition }) => {
-      lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition });
+    recover: (partitions) => recoverDeliveries(consumer, parts.ledger, partitions),
+    onBegin: ({ id, topic, partition }, recovered) => {
+      lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, recovered });
     },
     onRevoking: (assignment) => {
       intake.forget(assignment);
@@ -145,6 +147,7 @@ function openSettling(parts: PipelineParts, assignments: Assignments, gate: Flow
     onDurable: (records) => {
       settler.onLedgerAck(records);
     },
+    onState: parts.notices.ledgerState,
   });
   const handovers = new HandoverProducer(
     parts.producer,

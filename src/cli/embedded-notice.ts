@@ -13,7 +13,9 @@ export function embeddedNotice({ kafka, clickhouse }: Pick<Config, 'kafka' | 'cl
       clickhouse.embeddedPath === null
         ? 'The ledger is in a temporary folder that is removed on exit.'
         : `The ledger is in ${clickhouse.embeddedPath}, for one process at a time.`;
-    lines.push(`ClickHouse: embedded, as clickhouse.url is not set. The engine runs inside this process. ${place}`);
+    lines.push(
+      `ClickHouse: embedded, as clickhouse.url is not set. The engine runs inside this process. ${place}`,
+    );
   }
   return lines;
 }

@@ -20,7 +20,8 @@ export function failureOf(error: unknown, wantsStack: boolean): Failure {
   if (error instanceof UserError) {
     return { lines: error.problems.map((problem) => `error: ${problem}`), exitCode: EXIT.usage };
   }
-  if (wantsStack && error instanceof Error) return { lines: [`error: ${error.stack ?? error.message}`], exitCode: EXIT.failed };
+  if (wantsStack && error instanceof Error)
+    return { lines: [`error: ${error.stack ?? error.message}`], exitCode: EXIT.failed };
   const oneLine = messageOf(error).replace(/\s*\n\s*/g, ' ');
   return { lines: [`error: ${oneLine} (EVENTDISPATCH_DEBUG=1 shows the stack)`], exitCode: EXIT.failed };
 }

@@ -2,19 +2,13 @@ import { Command } from 'commander';
 import { programVersion } from '../app/version.ts';
 import { wantsDebug } from '../config/environment.ts';
 import type { Environment } from '../config/environment.ts';
+import type { CommandContext } from './command-context.ts';
 import { addCheckConfig } from './commands/check-config.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addProduce } from './commands/produce.ts';
 import { addStart } from './commands/start.ts';
 import { EXIT } from './exit-codes.ts';
 import { failureOf } from './failure.ts';
-
-/** What a command is given besides its options. */
-export interface CommandContext {
-  readonly environment: Environment;
-  /** Sets the exit code of a command that ran to its end; 0 unless it is called. */
-  exitWith(code: number): void;
-}
 
 /** Runs one command to its end. @returns the exit code; see `exit-codes.ts`. */
 export async function runProgram(argv: readonly string[], environment: Environment): Promise<number> {
@@ -37,7 +31,9 @@ export async function runProgram(argv: readonly string[], environment: Environme
 
 function buildProgram(context: CommandContext): Command {
   const program = new Command('eventdispatch')
-    .description('Delivers Avro events from Kafka over HTTP, per tenant, and writes every attempt into a ledger in ClickHouse.')
+    .description(
+      'Delivers Avro events from Kafka over HTTP, per tenant, and writes every attempt into a ledger in ClickHouse.',
+    )
     .version(programVersion(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()

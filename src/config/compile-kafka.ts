@@ -138,29 +138,37 @@ function securityProperties(
 }
 
 function checkSecurity(security: SecuritySettings, report: Report): void {
-  const { protocol, mechanism, username, password, certFile, keyFile, keyPassword } = security;
-  const at = (key: string): string[] => ['kafka', 'security', key];
+  const at = (key: keyof SecuritySettings): string[] => ['kafka', 'security', key];
+  checkSasl(security, (key, text) => report(at(key), text));
+  checkTls(security, (key, text) => report(at(key), text));
+}
+
+type ReportKey = (key: keyof SecuritySettings, text: string) => void;
+
+function checkSasl({ protocol, mechanism, username, password }: SecuritySettings, report: ReportKey): void {
   const isSasl = protocol.startsWith('SASL_');
-  if (isSasl && mechanism === undefined) report(at('protocol'), 'is not enough: mechanism is needed with it');
+  if (isSasl && mechanism === undefined) report('protocol', 'is not enough: mechanism is needed with it');
   if (!isSasl && mechanism !== undefined) {
-    report(at('mechanism'), 'is not allowed; allowed: only with protocol SASL_SSL or SASL_PLAINTEXT');
+    report('mechanism', 'is not allowed; allowed: only with protocol SASL_SSL or SASL_PLAINTEXT');
   }
   const needsUser = isSasl && mechanism !== undefined && mechanism !== 'OAUTHBEARER';
   if (needsUser && (username === undefined || password === undefined)) {
-    report(at('mechanism'), 'is not enough: username and password are needed with it');
+    report('mechanism', 'is not enough: username and password are needed with it');
   }
+}
+
+function checkTls(security: SecuritySettings, report: ReportKey): void {
+  const { protocol, certFile, keyFile, keyPassword } = security;
   if ((certFile === undefined) !== (keyFile === undefined)) {
-    report(
-      at(certFile === undefined ? 'keyFile' : 'certFile'),
-      'is not enough: certFile and keyFile go together',
-    );
+    const present = certFile === undefined ? 'keyFile' : 'certFile';
+    report(present, 'is not enough: certFile and keyFile go together');
   }
   if (keyPassword !== undefined && keyFile === undefined)
-    report(at('keyPassword'), 'is not allowed without keyFile');
+    report('keyPassword', 'is not allowed without keyFile');
   const usesTls = protocol === 'SSL' || protocol === 'SASL_SSL';
   for (const key of SECURITY_FILES) {
     if (!usesTls && security[key] !== undefined) {
-      report(at(key), 'is not allowed; allowed: only with protocol SSL or SASL_SSL');
+      report(key, 'is not allowed; allowed: only with protocol SSL or SASL_SSL');
     }
   }
 }

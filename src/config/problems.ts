@@ -68,9 +68,8 @@ export function missingFields(raw: unknown, schema: z.ZodType, path: Path = []):
     const childInfo = infoOf(child);
     const childPath = [...path, key];
     if (childInfo.kind !== 'leaf') return missingFields(raw[key], child, childPath);
-    const isMissing = childInfo.isRequired && raw[key] === undefined;
-    const text = `is required; allowed: ${childInfo.kind === 'leaf' ? childInfo.allowed : ''}`;
-    return isMissing ? [{ path: childPath, text, showsValue: false }] : [];
+    if (!childInfo.isRequired || raw[key] !== undefined) return [];
+    return [{ path: childPath, text: `is required; allowed: ${childInfo.allowed}`, showsValue: false }];
   });
 }
 
@@ -79,8 +78,8 @@ export function shown(written: unknown, path: Path, root: z.ZodType): string {
   const info = fieldAt(root, path);
   if (info?.kind === 'leaf' && info.isSecret && !isPlainProperty(path)) return 'the value (not shown)';
   if (isRecord(written)) return 'a map';
-  if (Array.isArray(written) && (info?.kind !== 'leaf' || info.textForm !== 'list')) return 'a list';
-  if (info?.kind !== 'leaf' && info?.kind !== 'section') return 'the value';
+  const isPlainList = info?.kind === 'leaf' && info.textForm === 'list';
+  if (Array.isArray(written) && !isPlainList) return 'a list';
   const text = redactUrls(JSON.stringify(written ?? null));
   return text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN)}…`;
 }

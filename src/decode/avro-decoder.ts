@@ -1,7 +1,7 @@
 import type { Type } from 'avsc';
 import { messageOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
-import { avroType, type LongValues } from './avro-type.ts';
+import { avroType } from './avro-type.ts';
 import { BoundedCache } from './bounded-cache.ts';
 import { InvalidRecord } from './errors.ts';
 import { needsJsonValue, toJsonValue } from './json-value.ts';
@@ -11,9 +11,6 @@ import { timeScaleOf, type TimeScale } from './time-scale.ts';
 
 /** Reader schemas' texts by the full name of the writer's record they read. */
 export type ReaderSchemas = ReadonlyMap<string, string>;
-
-/** How avsc's plain long says that a value is beyond ±2^53. */
-const PRECISION_LOSS = 'potential precision loss';
 
 /**
  * Decodes records in full, in a lane thread, by schemas that were defined before.
@@ -81,32 +78,24 @@ function compile(source: string, readers: ReaderSchemas): CompiledSchema {
   }
 }
 
-interface Codec {
-  readonly type: Type;
-  readonly resolver: ReturnType<Type['createResolver']> | undefined;
-}
-
 class CompiledSchema {
   /** The record as it is decoded: the reader's where there is one. */
   readonly shape: AvroRecord;
-  readonly #writer: string;
-  readonly #reader: string | null;
+  readonly #type: Type;
+  readonly #resolver: ReturnType<Type['createResolver']> | undefined;
   readonly #needsJsonValue: boolean;
-  #codec: Codec;
-  #longs: LongValues = 'plain';
   #timePath: readonly string[] | null = null;
   #timeScale: TimeScale = 'millis';
 
   constructor(writer: string, reader: string | null, shape: AvroRecord) {
-    this.#writer = writer;
-    this.#reader = reader;
     this.shape = shape;
+    this.#type = avroType(reader ?? writer);
+    this.#resolver = reader === null ? undefined : this.#type.createResolver(avroType(writer));
     this.#needsJsonValue = needsJsonValue(shape);
-    this.#codec = codecOf(writer, reader, 'plain');
   }
 
   decode(bytes: Buffer, start: number, end: number): unknown {
-    const value = this.#decodeLongs(bytes, start, end);
+    const value = this.#decodeExactly(bytes, start, end);
     return this.#needsJsonValue ? toJsonValue(value) : value;
   }
 
@@ -118,30 +107,13 @@ class CompiledSchema {
     return this.#timeScale;
   }
 
-  #decodeLongs(bytes: Buffer, start: number, end: number): unknown {
+  #decodeExactly(bytes: Buffer, start: number, end: number): unknown {
     try {
-      return decodeExactly(this.#codec, bytes, start, end);
+      const decoded = this.#type.decode(bytes, start, this.#resolver);
+      if (decoded.offset === end) return decoded.value;
     } catch (error) {
-      const mayRetry = this.#longs === 'plain' && messageOf(error) === PRECISION_LOSS;
-      if (!mayRetry) throw new InvalidRecord('undecodable', messageOf(error), { cause: error });
+      throw new InvalidRecord('undecodable', messageOf(error), { cause: error });
     }
-    // A schema that has such values once has them often, and a throw costs more than exact longs do.
-    this.#longs = 'exact';
-    this.#codec = codecOf(this.#writer, this.#reader, 'exact');
-    return this.#decodeLongs(bytes, start, end);
+    throw new InvalidRecord('undecodable', 'the record does not end where its bytes do');
   }
-}
-
-function codecOf(writer: string, reader: string | null, longs: LongValues): Codec {
-  const written = avroType(writer, longs);
-  if (reader === null) return { type: written, resolver: undefined };
-  const type = avroType(reader, longs);
-  return { type, resolver: type.createResolver(written) };
-}
-
-function decodeExactly(codec: Codec, bytes: Buffer, start: number, end: number): unknown {
-  const decoded = codec.type.decode(bytes, start, codec.resolver);
-  if (decoded.offset !== end)
-    throw new Error(`the record ends at ${decoded.offset - start}, not at ${end - start}`);
-  return decoded.value;
 }

@@ -18,7 +18,7 @@ export class AvroEncoder {
    */
   constructor(id: number, text: string) {
     this.#id = id;
-    this.#type = avroType(text, 'plain');
+    this.#type = avroType(text);
   }
 
   /**

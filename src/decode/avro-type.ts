@@ -6,22 +6,16 @@ import { exactLong } from './exact-long.ts';
 type Schema = Parameters<typeof Type.forSchema>[0];
 type Options = Parameters<NonNullable<NonNullable<Parameters<typeof Type.forSchema>[1]>['typeHook']>>[1];
 
-export type LongValues = 'plain' | 'exact';
-
 /**
- * A schema as avsc's type. Logical types stay what they are on the wire, records
- * are plain objects with fields only, and unions are unwrapped except where avsc
- * could not write them again (`json-value.ts` unwraps these).
+ * A schema as avsc's type. Longs are exact (`exact-long.ts`), logical types stay what they are on the wire, records are plain objects with fields only, and
+ * unions are unwrapped except where avsc could not write them again
+ * (`json-value.ts` unwraps these).
  *
- * @param longs `plain` throws on a long beyond 2^53, `exact` gives it as a decimal string and takes longer.
  * @throws UnusableSchema when avsc cannot use the schema.
  */
-export function avroType(source: string, longs: LongValues): Type {
+export function avroType(source: string): Type {
   try {
-    return avsc.Type.forSchema(JSON.parse(source) as Schema, {
-      omitRecordMethods: true,
-      typeHook: longs === 'exact' ? exactHook : plainHook,
-    });
+    return avsc.Type.forSchema(JSON.parse(source) as Schema, { omitRecordMethods: true, typeHook });
   } catch (error) {
     throw new UnusableSchema(`not a usable Avro schema: ${messageOf(error)}`, { cause: error });
   }
@@ -30,17 +24,14 @@ export function avroType(source: string, longs: LongValues): Type {
 const DEFINITIONS = new Set(['record', 'error', 'enum', 'fixed', 'array', 'map']);
 const PRIMITIVES = new Set(['null', 'boolean', 'int', 'long', 'float', 'double', 'bytes', 'string']);
 
-/** The specification allows `{"type": X}` wherever X may stand; avsc knows that for X it has a class for. */
-function plainHook(schema: Schema, options: Options): Type | undefined {
+/** Puts the exact long in its place, and allows what the specification does and avsc does not: `{"type": X}` for any X. */
+function typeHook(schema: Schema, options: Options): Type | undefined {
+  if (schema === 'long') return exactLong;
   if (!isAnnotated(schema)) return undefined;
   const { type } = schema;
+  if (type === 'long') return exactLong;
   const isAvscs = typeof type === 'string' && (DEFINITIONS.has(type) || PRIMITIVES.has(type));
   return isAvscs ? undefined : avsc.Type.forSchema(type, options);
-}
-
-function exactHook(schema: Schema, options: Options): Type | undefined {
-  if (schema === 'long' || (isAnnotated(schema) && schema.type === 'long')) return exactLong;
-  return plainHook(schema, options);
 }
 
 function isAnnotated(schema: Schema): schema is Schema & { readonly type: Schema } {

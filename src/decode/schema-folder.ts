@@ -63,7 +63,7 @@ function readSchema(folder: string, entry: unknown): FolderSchema {
   const text = readBounded(join(folder, file));
   try {
     parseSchemas([text]);
-    avroType(text, 'plain');
+    avroType(text);
   } catch (error) {
     throw new Error(`${file}: ${messageOf(error)}`, { cause: error });
   }

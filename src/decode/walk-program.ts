@@ -85,7 +85,7 @@ class ProgramCompiler {
 
   compile(record: AvroRecord): WalkProgram {
     this.#sizes.of(record);
-    this.#emit(record, this.#wants);
+    this.#emitFields(record, this.#wants);
     this.#code.push(RETURN);
     // The list grows while subroutines are emitted that call others.
     for (const { type } of this.#calls) this.#emitSubroutine(type);

@@ -58,7 +58,7 @@ export class WriterSchema {
     this.source = sourceOf(record);
     this.#record = record;
     // A schema that lanes could not decode by must be refused here, where it is still the record's reason.
-    avroType(this.source, 'plain');
+    avroType(this.source);
     compileWalker(record, []);
   }
 

@@ -32,3 +32,11 @@ export interface RecordHandle {
   readonly assignment: number;
   readonly sequence: number;
 }
+
+/** Deliveries of a partition that the ledger holds beyond the committed offset. */
+export interface Recovered {
+  /** Ids of deliveries that were delivered. */
+  readonly deliveryIds: ReadonlySet<string>;
+  /** The last offset they come from; −1 when there are none. */
+  readonly lastOffset: number;
+}

@@ -102,6 +102,19 @@ export class KafkaConsumer {
     this.#consumer.commit([...offsets]);
   }
 
+  /**
+   * Where the group resumes each partition; −1 where it never committed.
+   * @throws Error when the broker does not answer in time.
+   */
+  committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.committed([...partitions], timeoutMs, (error: kafka.LibrdKafkaError | null, found) => {
+        if (error) reject(new Error(error.message));
+        else resolve(found.map(({ topic, partition, offset }) => ({ topic, partition, offset: offset ?? -1 })));
+      });
+    });
+  }
+
   /** The newest offset the last fetch told of, −1 when unknown. No I/O. */
   highWatermark(topic: string, partition: number): number {
     try {

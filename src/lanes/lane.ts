@@ -1,12 +1,13 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Event } from '../domain/event.ts';
 import { deliveryId } from '../domain/ids.ts';
+import type { Recovered } from '../domain/record.ts';
 import { INVALID_REASONS } from '../domain/outcome.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
 import { BatchReader } from './batch-reader.ts';
-import { Delivery } from './delivery-queue.ts';
+import { Delivery, type DeliveryQueue } from './delivery-queue.ts';
 import type { EventReader } from './event-reader.ts';
 import { badEvent } from './handovers.ts';
 import type { LedgerEntries } from './ledger-entries.ts';
@@ -48,7 +49,7 @@ export class Lane {
         this.#options.reader.define(message.id, message.source);
         break;
       case 'assignment':
-        this.#begin(message.assignment, message.topic, message.partition);
+        this.#begin(message);
         break;
       case 'batch':
         this.#takeBatch(new BatchReader(message.buffer, message.count));
@@ -75,9 +76,9 @@ export class Lane {
     if (record.deliveriesLeft === 0) this.#endRecord(record);
   }
 
-  #begin(id: number, topic: string, partition: number): void {
+  #begin({ assignment: id, topic, partition, recovered }: Extract<ToLane, { kind: 'assignment' }>): void {
     const mapping = this.#options.fields.byTopic[topic] ?? this.#options.fields.default;
-    this.#assignments.set(id, { id, topic, partition, mapping, ended: false });
+    this.#assignments.set(id, { id, topic, partition, mapping, recovered, ended: false });
   }
 
   #abandon(ids: readonly number[]): void {
@@ -137,12 +138,18 @@ export class Lane {
       this.#endRecord(record);
       return;
     }
-    record.deliveriesLeft = wanted.length;
-    for (const index of wanted) {
-      const queue = tenant.queue(index);
+    this.#deliver(record, event, wanted.map((index) => tenant.queue(index)));
+  }
+
+  #deliver(record: OpenRecord, event: Event, queues: readonly DeliveryQueue[]): void {
+    const recovered = recoveredFor(record);
+    const deliveries = queues.flatMap((queue) => {
       const id = deliveryId(event.tenant, event.id, queue.destination.id);
-      queue.add(new Delivery(id, record, event, queue));
-    }
+      return recovered?.deliveryIds.has(id) ? [] : [new Delivery(id, record, event, queue)];
+    });
+    if (deliveries.length === 0) this.#endRecord(record);
+    record.deliveriesLeft = deliveries.length;
+    for (const delivery of deliveries) delivery.queue.add(delivery);
   }
 
   #endInvalid(record: OpenRecord, tenant: string, reason: string): void {
@@ -164,4 +171,10 @@ export class Lane {
     }
     this.#options.outbox.postIfFull();
   }
+}
+
+/** What may have been delivered already at this record's offset; forgotten once the partition is past it. */
+function recoveredFor({ origin: { assignment, offset } }: OpenRecord): Recovered | null {
+  if (assignment.recovered !== null && offset > assignment.recovered.lastOffset) assignment.recovered = null;
+  return assignment.recovered;
 }

@@ -1,6 +1,7 @@
 import { encodeBody } from '../deliver/body.ts';
 import type { BodyFormat } from '../domain/destination.ts';
 import type { Event, FieldMapping } from '../domain/event.ts';
+import type { Recovered } from '../domain/record.ts';
 
 /** An assignment as a lane knows it; once ended, nothing of it is sent or reported as done. */
 export interface LaneAssignment {
@@ -8,6 +9,8 @@ export interface LaneAssignment {
   readonly topic: string;
   readonly partition: number;
   readonly mapping: FieldMapping;
+  /** What a former owner delivered; null once the partition is past it. */
+  recovered: Recovered | null;
   ended: boolean;
 }
 

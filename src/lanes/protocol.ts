@@ -5,7 +5,7 @@
 import type { DeliveryConfig, LedgerConfig } from '../config/config.ts';
 import type { Destination } from '../domain/destination.ts';
 import type { FieldMapping } from '../domain/event.ts';
-import type { RecordHeader } from '../domain/record.ts';
+import type { RecordHeader, Recovered } from '../domain/record.ts';
 
 /** What a lane is started with. */
 export interface LaneTask {
@@ -30,6 +30,8 @@ export type ToLane =
       readonly assignment: number;
       readonly topic: string;
       readonly partition: number;
+      /** What a former owner delivered and did not commit, to be skipped. */
+      readonly recovered: Recovered;
     }
   /** Packed records; the buffer is transferred. */
   | { readonly kind: 'batch'; readonly buffer: ArrayBuffer; readonly count: number }

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient, type ClickHouseClientConfigOptions } from '@clickhouse/client';
 import type { ChdbConnection } from 'chdb/connection';
 import type { ClickHouseConfig } from '../config/config.ts';
 import { messageOf, UserError } from '../domain/errors.ts';
@@ -22,7 +22,11 @@ export async function openEmbeddedLedger(config: ClickHouseConfig) {
   const engine = await loadEngine();
   const directory = await openDirectory(config.embeddedPath);
   const connection = await connect(engine, config.embeddedPath, directory);
-  const client = createClient({ connection, log: { level: ClickHouseLogLevel.OFF } });
+  const client = createClient({
+    // The same interface, declared by two packages whose optional members differ by `undefined`.
+    connection: connection as unknown as NonNullable<ClickHouseClientConfigOptions['connection']>,
+    log: { level: ClickHouseLogLevel.OFF },
+  });
   const { database } = config;
   const command = (sql: string, params?: Record<string, unknown>): Promise<void> =>
     runCommand(client, sql, params);

@@ -246,7 +246,7 @@ describe('the environment', () => {
   });
 
   test('gives lists with commas or as YAML, maps as YAML, words as words', () => {
-    const config = load(`${MINIMAL}`, {
+    const config = load(MINIMAL, {
       EVENTDISPATCH_KAFKA__TOPICS: 'a, b',
       EVENTDISPATCH_DELIVERY__ALLOW_ADDRESSES: '[127.0.0.0/8]',
       EVENTDISPATCH_KAFKA__PROPERTIES: '{client.rack: r1, queued.min.messages: 5}',

@@ -45,8 +45,9 @@ test('a file that failed outside its tests', () => {
   expect(summarise(content)).toEqual({ line: '7 passed, 1 failed, 0 skipped\n', status: 1 });
 });
 
-test('a run that says it failed although every test passed', () => {
-  expect(summarise(report({ numPassedTests: 7 }, false)).status).toBe(1);
+test('a run that failed outside its files', () => {
+  const content = report({ numPassedTests: 7 }, false);
+  expect(summarise(content)).toEqual({ line: '7 passed, 1 failed, 0 skipped\n', status: 1 });
 });
 
 test.each([

@@ -26,7 +26,7 @@ const SETTING = /(\w+)\s*=\s*(?:'((?:[^'\\]|\\.|'')*)'|([\w.]+))/g;
 /** What the engine takes as bytes, unchanged; it would take an INSERT's rows in any other format as UTF-8 text. */
 const BYTES_FORMATS = /^(TSV|TabSeparated|CSV)(WithNames)?$|^JSON(Compact)?EachRow$/;
 const BINARY_FORMATS = /^(RowBinary|Native|Arrow|Parquet|ORC|Avro|MsgPack|Protobuf|CapnProto|Npy|BSON)/;
-/** What a parameter holds between requests: a value that fits no type but Nullable, so a forgotten one shows. */
+/** What a parameter holds between requests, since none can be unset: a value that fits no type but Nullable, so a forgotten one shows. */
 const NO_VALUE = "'\\\\N'";
 
 export class Engine {
@@ -34,8 +34,6 @@ export class Engine {
   #client;
   /** @type {Promise<unknown>} */
   #last = Promise.resolve();
-  /** Parameters that some request has set: the engine has no way to unset one. @type {Set<string>} */
-  #known = new Set();
 
   /** @param {string} directory of the data; one process at a time may have it */
   constructor(directory) {
@@ -86,10 +84,8 @@ export class Engine {
   async #runInSession(statement) {
     if (statement.database !== 'default') await this.#command(`USE ${identifier(statement.database)}`);
     const values = [...statement.settings].map(([name, value]) => `${identifier(name)} = ${literal(value)}`);
-    for (const [name, value] of statement.params) {
-      this.#known.add(name);
+    for (const [name, value] of statement.params)
       values.push(`param_${identifier(name)} = ${literal(value)}`);
-    }
     if (values.length > 0) await this.#command(`SET ${values.join(', ')}`);
     const result = await this.#client.exec({
       query: statement.sql,
@@ -102,11 +98,15 @@ export class Engine {
   /** @param {Statement} statement */
   async #takeBack(statement) {
     if (statement.database !== 'default') await this.#command('USE default');
-    for (const name of statement.settings.keys()) {
-      // A name that is no setting was refused when it was set, and is refused here again.
-      await this.#command(`SET ${name} = DEFAULT`).catch(() => undefined);
-    }
-    for (const name of this.#known) await this.#command(`SET param_${name} = ${NO_VALUE}`);
+    const defaults = [
+      ...[...statement.settings.keys()].map((name) => `${name} = DEFAULT`),
+      ...[...statement.params.keys()].map((name) => `param_${name} = ${NO_VALUE}`),
+    ];
+    if (defaults.length === 0) return;
+    await this.#command(`SET ${defaults.join(', ')}`).catch(async () => {
+      // A name that is no setting was refused when it was set, and is refused here again; the others must go.
+      for (const one of defaults) await this.#command(`SET ${one}`).catch(() => undefined);
+    });
   }
 
   /** @param {string} query */

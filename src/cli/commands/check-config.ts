@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { describeConfig } from '../../config/mask.ts';
 import { configurationReference } from '../../config/reference.ts';
+import type { CommandContext } from '../command-context.ts';
 import { configOf, configOption } from '../config-option.ts';
 import type { ConfigOptions } from '../config-option.ts';
-import type { CommandContext } from '../program.ts';
 
 interface Options extends ConfigOptions {
   readonly reference?: true;

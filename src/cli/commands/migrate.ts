@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { ClickHouseConfig } from '../../config/config.ts';
 import { UserError } from '../../domain/errors.ts';
+import type { CommandContext } from '../command-context.ts';
 import { configOf, configOption } from '../config-option.ts';
 import type { ConfigOptions } from '../config-option.ts';
-import type { CommandContext } from '../program.ts';
 
 export function addMigrate(program: Command, context: CommandContext): void {
   program
@@ -37,8 +37,8 @@ async function migrateLedger(clickhouse: ClickHouseConfig): Promise<string> {
   const ledger = await openLedger(clickhouse);
   try {
     const applied = await ledger.migrate();
-    const place = `${clickhouse.database} at ${clickhouse.url ?? clickhouse.embeddedPath ?? ''}`;
-    if (applied.length === 0) return `${place} is up to date`;
+    const place = `ledger ${ledger.database} (${ledger.kind})`;
+    if (applied.length === 0) return `${place}: up to date`;
     return `${place}: applied version ${applied.join(', ')}`;
   } finally {
     await ledger.close();

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
+import type { CommandContext } from '../command-context.ts';
 import { configOf, configOption } from '../config-option.ts';
 import type { ConfigOptions } from '../config-option.ts';
 import { embeddedNotice } from '../embedded-notice.ts';
-import type { CommandContext } from '../program.ts';
 
 export function addStart(program: Command, context: CommandContext): void {
   program

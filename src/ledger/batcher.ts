@@ -1,0 +1,373 @@
+import { hash } from 'node:crypto';
+import type { LedgerConfig } from '../config/config.ts';
+import type { Clock } from '../domain/clock.ts';
+import { LEDGER_TABLES, type LedgerTable } from './columns.ts';
+import { toLedgerError, type LedgerError } from './errors.ts';
+import { retryDelayMs } from './retry-delay.ts';
+
+/** What a lane finished, already encoded. Never split, so a record's rows and its end stay together. */
+export interface LedgerChunk {
+  readonly attempts: Uint8Array | null;
+  readonly attemptRows: number;
+  readonly events: Uint8Array | null;
+  readonly eventRows: number;
+  /** Pairs (assignment, sequence) that are done once this chunk, and all before it, is durable. */
+  readonly records: Uint32Array;
+}
+
+/** Where batches go; a `Ledger` is one. */
+export interface LedgerSink {
+  /** Resolves once the rows are durable; the same bytes under the same token are stored once. */
+  insert(table: LedgerTable, bytes: Uint8Array, token: string): Promise<void>;
+}
+
+/**
+ * How inserting goes.
+ * - `ok`: the latest insert was acknowledged, or none was tried yet.
+ * - `retrying`: entered when an insert fails by something that passes (network,
+ *   load, a server that restarts); it is sent again with growing delays.
+ * - `alarm`: entered when an insert is refused (schema, rights, format): a human
+ *   must act. It is sent again at the longest delay.
+ *
+ * Both end with the ack of the batch that failed, which leads back to `ok`; from
+ * `alarm` a failure of the passing kind leads to `retrying`. Nothing is dropped
+ * in any of them.
+ */
+export type LedgerState = 'ok' | 'retrying' | 'alarm';
+
+export interface LedgerHealth {
+  readonly state: LedgerState;
+  readonly lastError: string | null;
+  readonly pendingRows: number;
+  /** Monotonic time since when the oldest unacknowledged row waits. */
+  readonly pendingSinceMs: number | null;
+  readonly lastAckMs: number | null;
+}
+
+export interface LedgerStats {
+  /** Acknowledged. */
+  readonly inserts: number;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly insertFailures: number;
+  /** Time spent in inserts, failed ones included; two tables at once count twice. */
+  readonly insertSeconds: number;
+  readonly pendingRows: number;
+  readonly pendingBytes: number;
+}
+
+export interface LedgerTimers {
+  set(callback: () => void, delayMs: number): unknown;
+  clear(timer: unknown): void;
+}
+
+export interface LedgerBatcherOptions {
+  readonly sink: LedgerSink;
+  readonly bounds: Pick<LedgerConfig, 'batchMaxRows' | 'batchMaxBytes' | 'batchMaxAgeMs'>;
+  readonly clock: Clock;
+  /** Called in the order of `add`, once per chunk that has records. */
+  readonly onDurable: (records: Uint32Array) => void;
+  /** Called at each failed insert, and without an error at the return to `ok`. */
+  readonly onState?: (state: LedgerState, error: LedgerError | null) => void;
+  readonly timers?: LedgerTimers;
+  /** In [0, 1). */
+  readonly random?: () => number;
+}
+
+const SYSTEM_TIMERS: LedgerTimers = {
+  set: (callback, delayMs) => setTimeout(callback, delayMs),
+  clear: (timer) => {
+    clearTimeout(timer as NodeJS.Timeout);
+  },
+};
+
+/** Chunks that wait. */
+interface Batch {
+  readonly chunks: LedgerChunk[];
+  readonly openedAtMs: number;
+  rows: number;
+  bytes: number;
+}
+
+/** One table's rows of a batch, as they are sent, and sent again. */
+interface Part {
+  readonly table: LedgerTable;
+  readonly bytes: Uint8Array;
+  readonly rows: number;
+  readonly token: string;
+}
+
+interface Waiter {
+  /** Resolved when this many chunks are durable. */
+  readonly chunks: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Gathers chunks to batches and inserts them, one batch at a time and both tables
+ * of it at once, so that acks come in order.
+ *
+ *   add ─► open batch ─(rows, bytes: at once; age, flush: when nothing flies)─► frozen ─► flying ─► durable
+ *
+ * While a batch flies the open one grows to its bounds, so a slow ledger gets
+ * larger inserts, not more of them. A frozen batch never changes: its bytes are
+ * sent again as they are, under the same token, however often that takes.
+ */
+export class LedgerBatcher {
+  readonly #options: LedgerBatcherOptions;
+  readonly #timers: LedgerTimers;
+  readonly #random: () => number;
+  #open: Batch | null = null;
+  readonly #frozen: Batch[] = [];
+  #flying: Batch | null = null;
+  #ageTimer: unknown = null;
+  readonly #retryTimers = new Set<unknown>();
+  #stopped = false;
+
+  #addedChunks = 0;
+  /** Chunks up to this one do not wait for their batch's age. */
+  #flushChunks = 0;
+  #durableChunks = 0;
+  #waiters: Waiter[] = [];
+
+  #state: LedgerState = 'ok';
+  #lastError: string | null = null;
+  #lastAckMs: number | null = null;
+  #pendingRows = 0;
+  #pendingBytes = 0;
+  #inserts = 0;
+  #rows = 0;
+  #bytes = 0;
+  #insertFailures = 0;
+  #insertMs = 0;
+
+  constructor(options: LedgerBatcherOptions) {
+    this.#options = options;
+    this.#timers = options.timers ?? SYSTEM_TIMERS;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Rows of both tables that are not durable. */
+  get pendingRows(): number {
+    return this.#pendingRows;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get stats(): LedgerStats {
+    return {
+      inserts: this.#inserts,
+      rows: this.#rows,
+      bytes: this.#bytes,
+      insertFailures: this.#insertFailures,
+      insertSeconds: this.#insertMs / 1000,
+      pendingRows: this.#pendingRows,
+      pendingBytes: this.#pendingBytes,
+    };
+  }
+
+  health(): LedgerHealth {
+    const oldest = this.#flying ?? this.#frozen[0] ?? this.#open;
+    return {
+      state: this.#state,
+      lastError: this.#lastError,
+      pendingRows: this.#pendingRows,
+      pendingSinceMs: oldest === null ? null : oldest.openedAtMs,
+      lastAckMs: this.#lastAckMs,
+    };
+  }
+
+  /** Takes the chunk's buffers over; they must not be changed after. */
+  add(chunk: LedgerChunk): void {
+    if (this.#stopped) throw new Error('the ledger batcher is stopped');
+    const rows = chunk.attemptRows + chunk.eventRows;
+    if (rows === 0 && chunk.records.length === 0) return;
+    const bytes = sizeOf(chunk.attempts) + sizeOf(chunk.events);
+    const batch = (this.#open ??= {
+      chunks: [],
+      openedAtMs: this.#options.clock.monotonicMs(),
+      rows: 0,
+      bytes: 0,
+    });
+    batch.chunks.push(chunk);
+    batch.rows += rows;
+    batch.bytes += bytes;
+    this.#pendingRows += rows;
+    this.#pendingBytes += bytes;
+    this.#addedChunks++;
+    const { batchMaxRows, batchMaxBytes } = this.#options.bounds;
+    if (batch.rows >= batchMaxRows || batch.bytes >= batchMaxBytes) this.#freeze(batch);
+    this.#fly();
+  }
+
+  /** Resolves once all that was added so far is durable; rejects when the batcher is stopped before. */
+  flush(): Promise<void> {
+    if (this.#durableChunks === this.#addedChunks) return Promise.resolve();
+    if (this.#stopped) return Promise.reject(stoppedError());
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ chunks: this.#addedChunks, resolve, reject });
+      this.#flushChunks = this.#addedChunks;
+      this.#fly();
+    });
+  }
+
+  /** Gives up what is not durable yet: it is read from Kafka again. Acks that still come are ignored. */
+  stop(): void {
+    this.#stopped = true;
+    this.#clearAgeTimer();
+    for (const timer of this.#retryTimers) this.#timers.clear(timer);
+    this.#retryTimers.clear();
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { reject } of waiters) reject(stoppedError());
+  }
+
+  #freeze(batch: Batch): void {
+    this.#open = null;
+    this.#frozen.push(batch);
+    this.#clearAgeTimer();
+  }
+
+  /** Starts the next batch unless one flies; batches without rows are done at once. */
+  #fly(): void {
+    while (this.#flying === null && !this.#stopped) {
+      if (this.#open !== null && this.#frozen.length === 0 && this.#isDue(this.#open))
+        this.#freeze(this.#open);
+      const batch = this.#frozen.shift();
+      if (batch === undefined) {
+        this.#armAgeTimer();
+        return;
+      }
+      this.#flying = batch;
+      if (batch.rows === 0) this.#land(batch);
+      else void this.#send(batch);
+    }
+  }
+
+  #isDue(batch: Batch): boolean {
+    const isFlushed = this.#flushChunks > this.#addedChunks - batch.chunks.length;
+    return isFlushed || batch.rows === 0 || this.#ageLeftMs(batch) <= 0;
+  }
+
+  #ageLeftMs(batch: Batch): number {
+    return batch.openedAtMs + this.#options.bounds.batchMaxAgeMs - this.#options.clock.monotonicMs();
+  }
+
+  /** Runs only while nothing flies: the end of a flight looks at the open batch by itself. */
+  #armAgeTimer(): void {
+    if (this.#open === null || this.#ageTimer !== null) return;
+    const onAge = (): void => {
+      this.#ageTimer = null;
+      this.#fly();
+    };
+    // A timer may fire up to a millisecond early; it is then set once more.
+    this.#ageTimer = this.#timers.set(onAge, Math.max(1, Math.ceil(this.#ageLeftMs(this.#open))));
+  }
+
+  #clearAgeTimer(): void {
+    if (this.#ageTimer === null) return;
+    this.#timers.clear(this.#ageTimer);
+    this.#ageTimer = null;
+  }
+
+  async #send(batch: Batch): Promise<void> {
+    const parts = LEDGER_TABLES.map((table) => partOf(table, batch.chunks));
+    await Promise.all(parts.map((part) => this.#sendPart(part)));
+    if (this.#stopped) return;
+    this.#land(batch);
+    this.#fly();
+  }
+
+  /** Sends until it is acknowledged; returns early only when stopped. */
+  async #sendPart(part: Part): Promise<void> {
+    if (part.rows === 0) return;
+    for (let failures = 1; ; failures++) {
+      const error = await this.#insert(part);
+      if (this.#stopped) return;
+      if (error === null) {
+        this.#inserts++;
+        this.#rows += part.rows;
+        this.#bytes += part.bytes.length;
+        return;
+      }
+      this.#insertFailures++;
+      this.#setState(error.kind === 'fatal' ? 'alarm' : 'retrying', error);
+      await this.#pause(retryDelayMs(error.kind, failures, this.#random()));
+    }
+  }
+
+  /** @returns the error, or null when the rows are durable. */
+  async #insert({ table, bytes, token }: Part): Promise<LedgerError | null> {
+    const startMs = this.#options.clock.monotonicMs();
+    try {
+      await this.#options.sink.insert(table, bytes, token);
+      return null;
+    } catch (error) {
+      return toLedgerError(error);
+    } finally {
+      this.#insertMs += this.#options.clock.monotonicMs() - startMs;
+    }
+  }
+
+  /** Never resolves when stopped meanwhile: what waits on it is garbage then. */
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#timers.set(() => {
+        this.#retryTimers.delete(timer);
+        resolve();
+      }, delayMs);
+      this.#retryTimers.add(timer);
+    });
+  }
+
+  /** Nothing else flies before all of the batch is told, so that callbacks that add chunks find the order kept. */
+  #land(batch: Batch): void {
+    this.#pendingRows -= batch.rows;
+    this.#pendingBytes -= batch.bytes;
+    this.#durableChunks += batch.chunks.length;
+    if (batch.rows > 0) this.#lastAckMs = this.#options.clock.monotonicMs();
+    if (batch.rows > 0 && this.#state !== 'ok') this.#setState('ok', null);
+    for (const { records } of batch.chunks) if (records.length > 0) this.#options.onDurable(records);
+    this.#flying = null;
+    this.#resolveWaiters();
+  }
+
+  #resolveWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    const isReached = ({ chunks }: Waiter): boolean => chunks <= this.#durableChunks;
+    for (const waiter of this.#waiters) if (isReached(waiter)) waiter.resolve();
+    this.#waiters = this.#waiters.filter((waiter) => !isReached(waiter));
+  }
+
+  /** The one place that assigns the state. */
+  #setState(state: LedgerState, error: LedgerError | null): void {
+    this.#state = state;
+    this.#lastError = error === null ? null : error.message;
+    this.#options.onState?.(state, error);
+  }
+}
+
+function sizeOf(bytes: Uint8Array | null): number {
+  return bytes === null ? 0 : bytes.length;
+}
+
+function stoppedError(): Error {
+  return new Error('the ledger batcher was stopped before all rows were durable');
+}
+
+/** One copy, made when the batch flies, so that waiting batches are not held twice. */
+function partOf(table: LedgerTable, chunks: readonly LedgerChunk[]): Part {
+  let rows = 0;
+  const pieces: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    const piece = chunk[table];
+    if (piece === null) continue;
+    pieces.push(piece);
+    rows += table === 'attempts' ? chunk.attemptRows : chunk.eventRows;
+  }
+  const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
+  return { table, bytes, rows, token: hash('sha256', bytes, 'hex') };
+}

@@ -1,0 +1,163 @@
+import type { KafkaTools } from '../support/kafka-tools.ts';
+import { startClickHouseOwner, type ClickHouseOwner } from '../support/clickhouse-owner.ts';
+import { startDispatcherProcess, type DispatcherProcess } from '../support/dispatcher.ts';
+import { startReceiver, type Behaviour, type Receiver } from '../support/receiver.ts';
+import type { ProducedEvent } from '../support/samples.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { waitFor } from '../support/wait.ts';
+import { deliveryId } from '../../src/domain/ids.ts';
+import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+
+export interface ScenarioOptions {
+  readonly kafka: KafkaTools;
+  readonly partitions: number;
+  /** Destinations of every tenant by id, each with a receiver of its own. */
+  readonly destinations: Readonly<Record<string, DestinationOptions>>;
+  /** Merged over the configuration's top-level keys. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+export interface DestinationOptions {
+  readonly behaviour?: Behaviour;
+  /** Keys of the destination as a user writes them. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** What the ledger says of one delivery, over all of its rows. */
+export interface LedgerDelivery {
+  readonly delivery_id: string;
+  readonly attempts: number;
+  readonly finals: number;
+  readonly delivered: number;
+}
+
+const SETTLE_TIMEOUT_MS = 120_000;
+
+/**
+ * One topic, one ledger engine behind HTTP, receivers, and dispatcher processes
+ * that work on them: the parts of an end-to-end test, each real, each of its own.
+ */
+export class Scenario {
+  readonly topic: string;
+  readonly group: string;
+  readonly receiver: Receiver;
+  readonly owner: ClickHouseOwner;
+  readonly ledger: Ledger;
+  readonly #options: ScenarioOptions;
+  readonly #dispatchers: DispatcherProcess[] = [];
+
+  private constructor(options: ScenarioOptions, receiver: Receiver, owner: ClickHouseOwner, ledger: Ledger) {
+    this.#options = options;
+    this.topic = options.kafka.uniqueName('events');
+    this.group = options.kafka.uniqueName('group');
+    this.receiver = receiver;
+    this.owner = owner;
+    this.ledger = ledger;
+  }
+
+  static async open(options: ScenarioOptions): Promise<Scenario> {
+    const receiver = await startReceiver({
+      ports: Object.entries(options.destinations).map(([name, { behaviour }]) => ({ name, behaviour: behaviour ?? {} })),
+    });
+    const owner = await startClickHouseOwner();
+    const ledger = await openLedger({
+      url: owner.url,
+      username: 'default',
+      password: '',
+      database: 'eventdispatch',
+      embeddedPath: null,
+      requestTimeoutMs: 30_000,
+    });
+    const scenario = new Scenario(options, receiver, owner, ledger);
+    await options.kafka.createTopics([
+      { name: scenario.topic, partitions: options.partitions },
+      { name: scenario.deadLetterTopic, partitions: options.partitions },
+      { name: scenario.badEventTopic, partitions: options.partitions },
+    ]);
+    return scenario;
+  }
+
+  get deadLetterTopic(): string {
+    return `${this.topic}.dead-letter`;
+  }
+
+  get badEventTopic(): string {
+    return `${this.topic}.bad-events`;
+  }
+
+  /** Starts one more dispatcher of the same group. */
+  async startDispatcher(): Promise<DispatcherProcess> {
+    const dispatcher = await startDispatcherProcess(this.#config());
+    this.#dispatchers.push(dispatcher);
+    return dispatcher;
+  }
+
+  /** The `webhook-id`s that these events make at a destination that wants all of them. */
+  expectedIds(events: readonly ProducedEvent[], destination: string): Set<string> {
+    return new Set(events.map((event) => deliveryId(event.tenant, event.eventId, destination)));
+  }
+
+  /** Waits until the group has committed the end of every partition. */
+  async settled(timeoutMs = SETTLE_TIMEOUT_MS): Promise<void> {
+    const { kafka } = this.#options;
+    const ends = await kafka.endOffsets(this.topic);
+    let committed: number[] = [];
+    await waitFor(
+      async () => {
+        committed = await kafka.committedOffsets(this.group, this.topic);
+        return ends.every((end, partition) => end === 0 || committed[partition] === end);
+      },
+      {
+        timeoutMs,
+        intervalMs: 200,
+        what: () => `offsets ${committed.join(',')} to reach ${ends.join(',')}\n${this.#outputs()}`,
+      },
+    );
+  }
+
+  /** Every delivery of the ledger to a destination, by its id. */
+  async ledgerDeliveries(destination: string): Promise<Map<string, LedgerDelivery>> {
+    const rows = await this.ledger.query<LedgerDelivery>(
+      `SELECT delivery_id, count() AS attempts, countIf(is_final) AS finals, countIf(outcome = 'delivered') AS delivered
+       FROM attempts WHERE destination_id = {destination:String} GROUP BY delivery_id`,
+      { destination },
+    );
+    return new Map(rows.map((row) => [row.delivery_id, row]));
+  }
+
+  async close(): Promise<void> {
+    for (const dispatcher of this.#dispatchers) if (dispatcher.child.isRunning()) await dispatcher.kill();
+    await this.ledger.close();
+    await this.owner.stop();
+    await this.receiver.stop();
+  }
+
+  #config(): Record<string, unknown> {
+    const { kafka, destinations, config } = this.#options;
+    return {
+      kafka: {
+        brokers: kafka.brokers,
+        groupId: this.group,
+        topics: [this.topic],
+        deadLetterTopic: this.deadLetterTopic,
+        badEventTopic: this.badEventTopic,
+        commitInterval: '200ms',
+      },
+      clickhouse: { url: this.owner.url },
+      schemas: { folder: `${repositoryRoot}/schemas` },
+      delivery: { allowAddresses: ['127.0.0.0/8'] },
+      lanes: { count: 2 },
+      destinations: Object.entries(destinations).map(([id, { settings }]) => ({
+        id,
+        tenant: '*',
+        url: this.receiver.url(id),
+        ...settings,
+      })),
+      ...config,
+    };
+  }
+
+  #outputs(): string {
+    return this.#dispatchers.map(({ child }) => child.output().split('\n').slice(-20).join('\n')).join('\n---\n');
+  }
+}
