@@ -32,7 +32,7 @@ export const TEXT_AT = 6;
 export const BOOLEAN = 7;
 /** `[symbols]` */
 export const ENUM = 8;
-/** `[address of the item, its least bytes]`: blocks of an array or a map. */
+/** `[address of the item, 1 when it takes no bytes]`: blocks of an array or a map. */
 export const ITEMS = 9;
 /** `[address]` */
 export const CALL = 10;
@@ -141,7 +141,7 @@ class ProgramCompiler {
         return;
       case 'array':
       case 'map':
-        this.#code.push(ITEMS, this.#addressOf(type, 1), this.#leastItemBytes(type));
+        this.#code.push(ITEMS, this.#addressOf(type, 1), this.#isZeroWidth(type) ? 1 : 0);
         return;
       case 'union':
         this.#emitUnion(type.branches, wants);
@@ -204,8 +204,9 @@ class ProgramCompiler {
     return 0;
   }
 
-  #leastItemBytes(type: AvroType & { kind: 'array' | 'map' }): number {
-    return (type.kind === 'map' ? 1 : 0) + this.#sizes.of(type.items).leastBytes;
+  /** A map's items are never, since each has a key. */
+  #isZeroWidth(type: AvroType & { kind: 'array' | 'map' }): boolean {
+    return type.kind === 'array' && this.#sizes.of(type.items).leastBytes === 0;
   }
 }
 

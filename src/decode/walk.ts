@@ -47,8 +47,7 @@ export function compileWalker(record: AvroRecord, paths: readonly (readonly stri
 /**
  * Walks the Avro bytes of one record without making anything of them: finds the
  * fields it was compiled for, and proves that decoding is safe. Every read is
- * within the bytes, an item that takes bytes is counted against those that are
- * left, items that take none are counted against `limits.zeroWidthItems` a
+ * within the bytes, items that take none are counted against `limits.zeroWidthItems` a
  * record, nesting against `limits.avroDepth`. What a walk accepts, avsc decodes
  * without an error and in memory proportional to the record. UTF-8 is not checked.
  *
@@ -161,7 +160,7 @@ export class RecordWalker {
       case ENUM:
         return this.#readIndex(buffer, position, end, first);
       case ITEMS:
-        return this.#skipItems(buffer, position, end, first, second, depth + 1);
+        return this.#skipItems(buffer, position, end, first, second === 1, depth + 1);
       case CALL:
         return depth >= limits.avroDepth ? -MALFORMED : this.#run(buffer, position, end, first, depth + 1);
       case INTEGER_AT:
@@ -230,7 +229,7 @@ export class RecordWalker {
     from: number,
     end: number,
     item: number,
-    leastItemBytes: number,
+    isZeroWidth: boolean,
     depth: number,
   ): number {
     if (depth > limits.avroDepth) return -MALFORMED;
@@ -244,19 +243,17 @@ export class RecordWalker {
         blockEnd = position;
         position -= this.#long;
       }
-      const refusal = this.#refuseCount(count, leastItemBytes, end - position);
-      if (refusal < 0) return refusal;
-      if (leastItemBytes > 0) position = this.#runTimes(buffer, position, end, item, depth, count);
+      if (isZeroWidth) {
+        this.#zeroWidthItems += count;
+        if (this.#zeroWidthItems > limits.zeroWidthItems) return -MALFORMED;
+      } else {
+        // Every item takes a byte at least, so a count beyond the bytes that are left ends with them.
+        position = this.#runTimes(buffer, position, end, item, depth, count);
+      }
       if (position >= 0 && blockEnd >= 0 && position !== blockEnd) return -MALFORMED;
       if (position >= 0) position = this.#readLong(buffer, position, end);
     }
     return position;
-  }
-
-  #refuseCount(count: number, leastItemBytes: number, bytesLeft: number): number {
-    if (leastItemBytes > 0) return count > bytesLeft / leastItemBytes ? -TRUNCATED : 0;
-    this.#zeroWidthItems += count;
-    return this.#zeroWidthItems > limits.zeroWidthItems ? -MALFORMED : 0;
   }
 
   #runTimes(buffer: Uint8Array, from: number, end: number, at: number, depth: number, times: number): number {

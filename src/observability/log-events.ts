@@ -14,7 +14,10 @@ export const LOG_EVENTS = {
     level: 'warn',
     text: 'the shutdown deadline passed; what is left is read again after the next start',
   },
-  leave_timed_out: { level: 'warn', text: 'leaving the consumer group took too long; the broker evicts this member later' },
+  leave_timed_out: {
+    level: 'warn',
+    text: 'leaving the consumer group took too long; the broker evicts this member later',
+  },
   fatal: { level: 'fatal', text: 'cannot go on' },
 
   embedded_broker_started: {

@@ -53,7 +53,7 @@ export interface HandoverStats {
   readonly pending: number;
 }
 
-/** Lookups by result; `unknown` is an id the source answered it does not have. */
+/** Lookups at the registry by result; `unknown` is an id it answered it does not have. */
 export interface SchemaLookupStats {
   readonly found: number;
   readonly unknown: number;

@@ -302,7 +302,7 @@ export const METRICS = {
     type: 'counter',
     unit: 'count',
     labels: { result: ['found', 'unknown', 'failed'] },
-    help: 'Schema ids asked of the folder or the registry, cached ones excluded.',
+    help: 'Schema ids asked of the registry; those of the folder and the cached ones are not.',
   },
 } as const satisfies Record<string, MetricDefinition>;
 export type MetricName = keyof typeof METRICS;

@@ -27,8 +27,7 @@ let kafka: RealKafka | undefined;
 export async function setup(project: TestProject): Promise<void> {
   const kafkaAvailability = await realKafkaAvailability();
   const registry = await realRegistryAvailability();
-  demand('Kafka', kafkaAvailability);
-  demand('Schema Registry', registry);
+  demand({ Kafka: kafkaAvailability, 'Schema Registry': registry });
   if (!kafkaAvailability.available) {
     project.provide('realParts', { kafka: kafkaAvailability, registry });
     return;
@@ -43,9 +42,11 @@ export async function teardown(): Promise<void> {
 }
 
 /** A missing part is an error under CI=true; elsewhere its tests are left out, and one line says so. */
-function demand(part: string, availability: Availability): void {
-  if (availability.available) return;
-  if (process.env['CI'] === 'true')
-    throw new Error(`CI=true, but there is no real ${part}: ${availability.reason}`);
-  console.warn(`Tests on a real ${part} are left out: ${availability.reason}.`);
+function demand(parts: Readonly<Record<string, Availability>>): void {
+  const missing = Object.entries(parts).flatMap(([name, part]) =>
+    part.available ? [] : [`${name} (${part.reason})`],
+  );
+  if (missing.length === 0) return;
+  if (process.env['CI'] === 'true') throw new Error(`CI=true, but there is no real ${missing.join(', ')}`);
+  console.warn(`Left out: tests on a real ${missing.join(', ')}.`);
 }

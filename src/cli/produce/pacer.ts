@@ -21,7 +21,8 @@ export class Pacer {
     const nowMs = this.#clock.monotonicMs();
     const elapsedMs = nowMs - (this.#seenMs ?? nowMs);
     this.#seenMs = nowMs;
-    const most = Math.max(1, this.#perMs * CATCH_UP_MS);
+    // One more than that, so that the part of an event left over from before is not cut off each time.
+    const most = this.#perMs * CATCH_UP_MS + 1;
     this.#earned = Math.min(this.#earned + elapsedMs * this.#perMs, most);
     return Math.floor(this.#earned);
   }

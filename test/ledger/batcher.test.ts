@@ -1,0 +1,487 @@
+/** What is added becomes durable exactly once and in order, whatever the ledger answers; nothing is ever dropped. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  LedgerBatcher,
+  type LedgerChunk,
+  type LedgerSink,
+  type LedgerState,
+} from '../../src/ledger/batcher.ts';
+import type { LedgerTable } from '../../src/ledger/columns.ts';
+import { LedgerError } from '../../src/ledger/errors.ts';
+import { settle, SimulatedTime } from './simulated-time.ts';
+
+const AGE_MS = 500;
+const BOUNDS = { batchMaxRows: 10, batchMaxBytes: 1_000, batchMaxAgeMs: AGE_MS };
+const LONGEST_RETRY_MS = 15_000;
+
+const passing = (): LedgerError => new LedgerError('socket hang up', 'retryable', null, null);
+const refusing = (): LedgerError => new LedgerError('UNKNOWN_TABLE', 'fatal', 60, null);
+
+interface Call {
+  readonly table: LedgerTable;
+  readonly bytes: string;
+  readonly token: string;
+  readonly atMs: number;
+  succeed(): void;
+  fail(error: Error): void;
+}
+
+/** A sink whose inserts wait for the test to answer them. */
+class HeldSink implements LedgerSink {
+  readonly calls: Call[] = [];
+  readonly #time: SimulatedTime;
+
+  constructor(time: SimulatedTime) {
+    this.#time = time;
+  }
+
+  insert(table: LedgerTable, bytes: Uint8Array, token: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const atMs = this.#time.monotonicMs();
+      this.calls.push({ table, bytes: textOf(bytes), token, atMs, succeed: resolve, fail: reject });
+    });
+  }
+
+  call(index: number): Call {
+    const call = this.calls.at(index);
+    if (call === undefined) throw new Error(`there is no insert ${index}`);
+    return call;
+  }
+}
+
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+
+let sequences = 0;
+
+/** A chunk whose rows say which they are; rows of events only where asked for. */
+function chunkOf(attemptRows: number, eventRows = 0, records = [1, sequences++]): LedgerChunk {
+  const name = `c${sequences++}`;
+  return {
+    attempts: attemptRows === 0 ? null : bytesOf(`${name}a\n`.repeat(attemptRows)),
+    attemptRows,
+    events: eventRows === 0 ? null : bytesOf(`${name}e\n`.repeat(eventRows)),
+    eventRows,
+    records: Uint32Array.from(records),
+  };
+}
+
+function setUp(overrides: Partial<typeof BOUNDS> = {}) {
+  const time = new SimulatedTime();
+  const sink = new HeldSink(time);
+  const durable: number[][] = [];
+  const states: LedgerState[] = [];
+  const batcher = new LedgerBatcher({
+    sink,
+    bounds: { ...BOUNDS, ...overrides },
+    clock: time,
+    timers: time,
+    random: () => 0,
+    onDurable: (records) => durable.push([...records]),
+    onState: (state) => states.push(state),
+  });
+  return { time, sink, batcher, durable, states };
+}
+
+describe('when a batch is frozen', () => {
+  test('at its age, counted from its first chunk', async () => {
+    const { time, sink, batcher } = setUp();
+    batcher.add(chunkOf(1));
+    await time.advance(AGE_MS - 1);
+    batcher.add(chunkOf(1));
+    expect(sink.calls).toHaveLength(0);
+    await time.advance(1);
+    expect(sink.calls).toHaveLength(1);
+    expect(sink.call(0).bytes.match(/\n/g)).toHaveLength(2);
+  });
+
+  test('at its rows, those of both tables counted, and at its bytes', async () => {
+    const byRows = setUp();
+    byRows.batcher.add(chunkOf(4, 5));
+    await settle();
+    expect(byRows.sink.calls).toHaveLength(0);
+    byRows.batcher.add(chunkOf(1));
+    await settle();
+    expect(byRows.sink.calls.map(({ table }) => table).sort()).toEqual(['attempts', 'events']);
+
+    const byBytes = setUp({ batchMaxBytes: 8 });
+    byBytes.batcher.add({ ...chunkOf(1), attempts: bytesOf('1234567\n') });
+    await settle();
+    expect(byBytes.sink.calls).toHaveLength(1);
+  });
+
+  test('a chunk larger than every bound goes whole', async () => {
+    const { sink, batcher } = setUp();
+    const chunk = chunkOf(1_000);
+    batcher.add(chunk);
+    await settle();
+    expect(sink.calls.map(({ bytes }) => bytes)).toEqual([textOf(chunk.attempts as Uint8Array)]);
+  });
+
+  test('while one batch flies, younger chunks gather to one next batch, however old they get', async () => {
+    const { time, sink, batcher } = setUp({ batchMaxRows: 100 });
+    batcher.add(chunkOf(1));
+    await time.advance(AGE_MS);
+    for (let i = 0; i < 5; i++) {
+      batcher.add(chunkOf(1));
+      await time.advance(AGE_MS * 3);
+    }
+    expect(sink.calls).toHaveLength(1);
+    sink.call(0).succeed();
+    await settle();
+    expect(sink.calls).toHaveLength(2);
+    expect(sink.call(1).bytes.match(/\n/g)).toHaveLength(5);
+  });
+});
+
+describe('what is durable', () => {
+  test('records are told only when both tables have their rows', async () => {
+    const { sink, batcher, durable } = setUp();
+    batcher.add(chunkOf(5, 5, [7, 1, 7, 2]));
+    await settle();
+    sink.call(0).succeed();
+    await settle();
+    expect(durable).toEqual([]);
+    sink.call(1).succeed();
+    await settle();
+    expect(durable).toEqual([[7, 1, 7, 2]]);
+    expect(batcher.pendingRows).toBe(0);
+    expect(batcher.pendingBytes).toBe(0);
+  });
+
+  test('a chunk without rows waits for those before it, and for nothing else', async () => {
+    const { sink, batcher, durable } = setUp();
+    batcher.add(chunkOf(0, 0, [1, 1]));
+    expect(durable).toEqual([[1, 1]]);
+    batcher.add(chunkOf(10, 0, [1, 2]));
+    batcher.add(chunkOf(0, 0, [1, 3]));
+    await settle();
+    expect(durable).toEqual([[1, 1]]);
+    sink.call(0).succeed();
+    await settle();
+    expect(durable).toEqual([
+      [1, 1],
+      [1, 2],
+      [1, 3],
+    ]);
+  });
+
+  test('a chunk with nothing in it is no reason for an insert', async () => {
+    const { time, sink, batcher } = setUp();
+    batcher.add(chunkOf(0, 0, []));
+    await time.advance(AGE_MS * 2);
+    expect(sink.calls).toHaveLength(0);
+    expect(time.timers).toBe(0);
+  });
+
+  test('chunks added by the callback keep the order', async () => {
+    const time = new SimulatedTime();
+    const sink = new HeldSink(time);
+    const durable: number[] = [];
+    const batcher: LedgerBatcher = new LedgerBatcher({
+      sink,
+      bounds: BOUNDS,
+      clock: time,
+      timers: time,
+      onDurable: ([, sequence]) => {
+        durable.push(sequence as number);
+        if (sequence === 1) batcher.add(chunkOf(0, 0, [1, 3]));
+      },
+    });
+    batcher.add(chunkOf(1, 0, [1, 1]));
+    batcher.add(chunkOf(9, 0, [1, 2]));
+    await settle();
+    sink.call(0).succeed();
+    await settle();
+    expect(durable).toEqual([1, 2, 3]);
+  });
+});
+
+describe('when an insert fails', () => {
+  test('the table that failed is sent again, with the same bytes and token, and the other one is not', async () => {
+    const { time, sink, batcher, durable } = setUp();
+    batcher.add(chunkOf(5, 5));
+    await settle();
+    const [events, attempts] = sink.calls as [Call, Call];
+    expect([events.table, attempts.table]).toEqual(['events', 'attempts']);
+    events.succeed();
+    attempts.fail(passing());
+    batcher.add(chunkOf(10, 0));
+    await time.advance(LONGEST_RETRY_MS);
+    expect(sink.calls).toHaveLength(3);
+    const again = sink.call(2);
+    expect([again.table, again.bytes, again.token]).toEqual(['attempts', attempts.bytes, attempts.token]);
+    expect(durable).toEqual([]);
+    again.succeed();
+    await settle();
+    expect(durable).toHaveLength(1);
+  });
+
+  test('the waits grow to the longest one and stay there', async () => {
+    const { time, sink, batcher } = setUp();
+    batcher.add(chunkOf(10));
+    await settle();
+    for (let i = 0; i < 12; i++) {
+      sink.call(-1).fail(passing());
+      await time.advance(LONGEST_RETRY_MS);
+    }
+    const waits = sink.calls.slice(1).map(({ atMs }, i) => atMs - LONGEST_RETRY_MS * i);
+    expect(waits).toEqual([200, 400, 800, 1_600, 3_200, 6_400, 12_800, ...Array<number>(5).fill(15_000)]);
+  });
+
+  test('what a human must mend raises the alarm and is tried at the longest wait', async () => {
+    const { time, sink, batcher, states } = setUp();
+    batcher.add(chunkOf(10));
+    await settle();
+    sink.call(0).fail(refusing());
+    await time.advance(LONGEST_RETRY_MS - 1);
+    expect(batcher.health()).toMatchObject({
+      state: 'alarm',
+      lastError: 'UNKNOWN_TABLE',
+      pendingRows: 10,
+      pendingSinceMs: 0,
+    });
+    expect(sink.calls).toHaveLength(1);
+    await time.advance(1);
+    sink.call(1).succeed();
+    await settle();
+    expect(states).toEqual(['alarm', 'ok']);
+    expect(batcher.health()).toEqual({
+      state: 'ok',
+      lastError: null,
+      pendingRows: 0,
+      pendingSinceMs: null,
+      lastAckMs: LONGEST_RETRY_MS,
+    });
+  });
+
+  test('it is counted', async () => {
+    const { time, sink, batcher } = setUp();
+    batcher.add(chunkOf(10));
+    await time.advance(100);
+    sink.call(0).fail(passing());
+    await time.advance(200);
+    await time.advance(50);
+    sink.call(1).succeed();
+    await settle();
+    expect(batcher.stats).toEqual({
+      inserts: 1,
+      rows: 10,
+      bytes: sink.call(0).bytes.length,
+      insertFailures: 1,
+      insertSeconds: 0.15,
+      pendingRows: 0,
+      pendingBytes: 0,
+    });
+  });
+});
+
+describe('flushing', () => {
+  test('sends what waits at once, and resolves when it is durable', async () => {
+    const { sink, batcher } = setUp();
+    await batcher.flush();
+    batcher.add(chunkOf(1));
+    let isFlushed = false;
+    const flushed = batcher.flush().then(() => {
+      isFlushed = true;
+    });
+    await settle();
+    expect(sink.calls).toHaveLength(1);
+    expect(isFlushed).toBe(false);
+    sink.call(0).succeed();
+    await flushed;
+  });
+
+  test('chunks added after it do not hurry', async () => {
+    const { time, sink, batcher } = setUp();
+    batcher.add(chunkOf(1));
+    const flushed = batcher.flush();
+    batcher.add(chunkOf(1));
+    sink.call(0).succeed();
+    await flushed;
+    await settle();
+    expect(sink.calls).toHaveLength(1);
+    await time.advance(AGE_MS);
+    expect(sink.calls).toHaveLength(2);
+  });
+
+  test('many flushes while one batch flies make one more batch', async () => {
+    const { sink, batcher } = setUp();
+    batcher.add(chunkOf(1));
+    const flushes = [batcher.flush()];
+    for (let i = 0; i < 5; i++) {
+      batcher.add(chunkOf(1));
+      flushes.push(batcher.flush());
+    }
+    sink.call(0).succeed();
+    await settle();
+    expect(sink.calls).toHaveLength(2);
+    sink.call(1).succeed();
+    await Promise.all(flushes);
+  });
+});
+
+describe('stopping', () => {
+  test('leaves no timer, tells no more records, rejects who waits, takes no more', async () => {
+    const { time, sink, batcher, durable } = setUp();
+    batcher.add(chunkOf(10));
+    const flushed = batcher.flush();
+    batcher.add(chunkOf(1));
+    batcher.stop();
+    await expect(flushed).rejects.toThrow(/stopped/);
+    sink.call(0).succeed();
+    await time.advance(60_000);
+    expect(durable).toEqual([]);
+    expect(sink.calls).toHaveLength(1);
+    expect(time.timers).toBe(0);
+    expect(() => {
+      batcher.add(chunkOf(1));
+    }).toThrow(/stopped/);
+  });
+
+  test('ends a wait for the next try', async () => {
+    const { time, sink, batcher } = setUp();
+    batcher.add(chunkOf(10));
+    await settle();
+    sink.call(0).fail(passing());
+    await settle();
+    expect(time.timers).toBe(1);
+    batcher.stop();
+    expect(time.timers).toBe(0);
+    await time.advance(60_000);
+    expect(sink.calls).toHaveLength(1);
+  });
+});
+
+describe('any run', () => {
+  /** How the ledger answers one insert: after a while, having stored the rows or not, well or with an error. */
+  interface Answer {
+    readonly afterMs: number;
+    readonly stores: boolean;
+    readonly error: 'none' | 'retryable' | 'fatal';
+  }
+  const anyAnswer: fc.Arbitrary<Answer> = fc
+    .record({
+      afterMs: fc.nat(2_000),
+      stores: fc.boolean(),
+      error: fc.constantFrom('none' as const, 'none' as const, 'retryable' as const, 'fatal' as const),
+    })
+    .map((answer) => (answer.error === 'none' ? { ...answer, stores: true } : answer));
+
+  type Step =
+    | {
+        readonly kind: 'add';
+        readonly attemptRows: number;
+        readonly eventRows: number;
+        readonly records: number;
+      }
+    | { readonly kind: 'wait'; readonly ms: number }
+    | { readonly kind: 'flush' };
+  const anyStep: fc.Arbitrary<Step> = fc.oneof(
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constant('add' as const),
+        attemptRows: fc.nat(6),
+        eventRows: fc.nat(4),
+        records: fc.nat(3),
+      }),
+    },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(1_500) }) },
+    { weight: 1, arbitrary: fc.constant({ kind: 'flush' as const }) },
+  );
+
+  /** A ledger that stores a token once, answers as it is told, and then always well. */
+  class ModelLedger implements LedgerSink {
+    readonly stored: Record<LedgerTable, string> = { events: '', attempts: '' };
+    readonly sent = new Map<string, string>();
+    readonly #tokens = new Set<string>();
+    readonly #busy = new Set<LedgerTable>();
+    readonly #answers: Answer[];
+    readonly #time: SimulatedTime;
+
+    constructor(time: SimulatedTime, answers: readonly Answer[]) {
+      this.#time = time;
+      this.#answers = [...answers];
+    }
+
+    async insert(table: LedgerTable, bytes: Uint8Array, token: string): Promise<void> {
+      const rows = textOf(bytes);
+      const key = `${table} ${token}`;
+      expect(this.sent.get(key) ?? rows, 'a token stands for the same bytes').toBe(rows);
+      expect(this.#busy.has(table), 'one insert a table at a time').toBe(false);
+      this.sent.set(key, rows);
+      this.#busy.add(table);
+      const { afterMs, stores, error } = this.#answers.shift() ?? { afterMs: 1, stores: true, error: 'none' };
+      await new Promise<void>((resolve) => this.#time.set(resolve, afterMs));
+      this.#busy.delete(table);
+      if (stores && !this.#tokens.has(key)) {
+        this.#tokens.add(key);
+        this.stored[table] += rows;
+      }
+      if (error !== 'none') throw error === 'fatal' ? refusing() : passing();
+    }
+  }
+
+  test('each record is told once, in order, and only after its rows and all before them are stored once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyStep, { maxLength: 40 }),
+        fc.array(anyAnswer, { maxLength: 30 }),
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        async (steps, answers, random) => {
+          const time = new SimulatedTime();
+          const ledger = new ModelLedger(time, answers);
+          const expected = { attempts: '', events: '' };
+          /** For each record: how much of each table must be there when it is told. */
+          const needs: { readonly attempts: number; readonly events: number }[] = [];
+          const told: number[] = [];
+          const batcher = new LedgerBatcher({
+            sink: ledger,
+            bounds: BOUNDS,
+            clock: time,
+            timers: time,
+            random: () => random,
+            onDurable: (records) => {
+              for (let i = 1; i < records.length; i += 2) {
+                const sequence = records[i] as number;
+                told.push(sequence);
+                const need = needs[sequence];
+                expect(ledger.stored.attempts.length).toBeGreaterThanOrEqual(need?.attempts ?? Infinity);
+                expect(ledger.stored.events.length).toBeGreaterThanOrEqual(need?.events ?? Infinity);
+              }
+            },
+          });
+          const flushes: Promise<void>[] = [];
+          for (const step of steps) {
+            if (step.kind === 'wait') await time.advance(step.ms);
+            else if (step.kind === 'flush') flushes.push(batcher.flush());
+            else {
+              const chunk = chunkOf(step.attemptRows, step.eventRows, []);
+              if (chunk.attempts !== null) expected.attempts += textOf(chunk.attempts);
+              if (chunk.events !== null) expected.events += textOf(chunk.events);
+              const records: number[] = [];
+              for (let i = 0; i < step.records; i++) {
+                records.push(9, needs.length);
+                needs.push({ attempts: expected.attempts.length, events: expected.events.length });
+              }
+              batcher.add({ ...chunk, records: Uint32Array.from(records) });
+            }
+          }
+          await time.advance(60 * LONGEST_RETRY_MS);
+          await Promise.all(flushes);
+          expect(told).toEqual(needs.map((_, sequence) => sequence));
+          expect(ledger.stored).toEqual(expected);
+          expect([batcher.pendingRows, batcher.pendingBytes, time.timers]).toEqual([0, 0, 0]);
+          expect(batcher.stats.rows).toBe(
+            expected.attempts.split('\n').length + expected.events.split('\n').length - 2,
+          );
+          for (const rows of ledger.sent.values())
+            expect(rows.split('\n').length - 1).toBeLessThan(10 + 6 + 4);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,193 @@
+/** The row codec writes TabSeparated that says exactly what the row says, whatever the strings and numbers are. */
+import { toUSVString } from 'node:util';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LEDGER_COLUMNS, RECORD_COLUMNS } from '../../src/ledger/columns.ts';
+import { AttemptRows, encodeRecord, EventRows } from '../../src/ledger/rows.ts';
+import { attemptBytes, eventBytes, sampleAttempt, sampleEvent, sampleRecord } from './sample-rows.ts';
+
+const UNESCAPES: Readonly<Record<string, string>> = {
+  t: '\t',
+  n: '\n',
+  r: '\r',
+  '0': '\0',
+  b: '\b',
+  f: '\f',
+  '\\': '\\',
+};
+
+/** TabSeparated read by its definition, written apart from the codec. */
+function parse(bytes: Uint8Array): string[][] {
+  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  expect(text.endsWith('\n')).toBe(true);
+  return text
+    .slice(0, -1)
+    .split('\n')
+    .map((line) =>
+      line
+        .split('\t')
+        .map((cell) => cell.replace(/\\(.)/gs, (_, unit: string) => UNESCAPES[unit] ?? `\\${unit}`)),
+    );
+}
+
+/** Strings that tell formats apart: what TSV escapes, what JSON escapes, halves of pairs, long and wide text. */
+const nastyText = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 80 }),
+  fc.string({
+    unit: fc.integer({ min: 0, max: 0xff_ff }).map((unit) => String.fromCharCode(unit)),
+    maxLength: 80,
+  }),
+  fc.constantFrom(
+    '',
+    '\\N',
+    '\\',
+    '\t',
+    '\n',
+    '\r\n',
+    '\0',
+    '\u007f',
+    '\ud83d',
+    '\ude00',
+    '😀'.repeat(30),
+    'é'.repeat(60),
+    'a\\'.repeat(40),
+  ),
+);
+
+describe('text', () => {
+  test('every string comes back, well-formed', () => {
+    fc.assert(
+      fc.property(nastyText, nastyText, nastyText, (tenant, reason, response) => {
+        const [cells] = parse(attemptBytes([{ record: { tenant }, row: { reason, response } }]));
+        expect(cells).toHaveLength(LEDGER_COLUMNS.attempts.length);
+        expect(cells?.[0]).toBe(toUSVString(tenant));
+        expect(cells?.at(-6)).toBe(toUSVString(reason));
+        expect(cells?.at(-1)).toBe(toUSVString(response));
+      }),
+    );
+  });
+
+  test('JSON text comes back, laid out over lines or not', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(undefined, '\t', 2), (value, indent) => {
+        const data = JSON.stringify(value, null, indent);
+        const [cells] = parse(eventBytes([{ row: { data } }]));
+        expect(cells).toHaveLength(LEDGER_COLUMNS.events.length);
+        expect(cells?.at(-1)).toBe(data);
+      }),
+    );
+  });
+
+  test('rows longer than the buffer make it grow, and the rows before stay', () => {
+    const wide = '\u4e2d'.repeat(100_000);
+    const rows = parse(
+      attemptBytes([{ record: { offset: 1 } }, { row: { response: wide } }, { record: { offset: 3 } }]),
+    );
+    expect(rows.map((cells) => [cells[7], cells.at(-1)?.length])).toEqual([
+      ['1', 11],
+      ['42', 100_000],
+      ['3', 11],
+    ]);
+  });
+});
+
+describe('numbers and times', () => {
+  const offsetOf = (offset: number): string | undefined =>
+    parse(attemptBytes([{ record: { offset } }]))[0]?.[7];
+  const statusOf = (status: number): string | undefined =>
+    parse(attemptBytes([{ row: { status } }]))[0]?.at(-5);
+  const attemptedAt = (attemptedAtMs: number): string | undefined =>
+    parse(attemptBytes([{ row: { attemptedAtMs } }]))[0]?.at(-4);
+
+  test('every offset up to 2^53 comes back', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), (offset) => {
+        expect(offsetOf(offset)).toBe(String(offset));
+      }),
+    );
+  });
+
+  test('every duration comes back', () => {
+    fc.assert(
+      fc.property(fc.nat(2 ** 32 - 1), (durationUs) => {
+        expect(parse(attemptBytes([{ row: { durationUs } }]))[0]?.at(-3)).toBe(String(durationUs));
+      }),
+    );
+  });
+
+  test.each([
+    [65_535, '65535'],
+    [65_536, '65535'],
+    [-1, '0'],
+    [Number.NaN, '0'],
+    [Number.POSITIVE_INFINITY, '65535'],
+    [200.9, '200'],
+  ])('a number its column cannot hold is clamped: %s is written %s', (status, written) => {
+    expect(statusOf(status)).toBe(written);
+  });
+
+  test.each([
+    [0, '0000000000.000'],
+    [-5, '0000000000.000'],
+    [1, '0000000000.001'],
+    [999_999_999_999, '0999999999.999'],
+    [1_760_000_000_123.9, '1760000000.123'],
+    [9_999_999_999_999, '9999999999.999'],
+    [Number.MAX_SAFE_INTEGER, '9999999999.999'],
+    [Number.NaN, '0000000000.000'],
+  ])('a time has ten digits of seconds: %s ms is written %s', (epochMs, written) => {
+    expect(attemptedAt(epochMs)).toBe(written);
+    expect(parse(attemptBytes([{ record: { eventTimeMs: epochMs } }]))[0]?.[3]).toBe(written);
+  });
+
+  test('times of changing seconds do not mix', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(4_000_000_000_000), { minLength: 1, maxLength: 20 }), (times) => {
+        const rows = parse(attemptBytes(times.map((attemptedAtMs) => ({ row: { attemptedAtMs } }))));
+        expect(rows.map((cells) => Math.round(Number(cells.at(-4)) * 1000))).toEqual(times);
+      }),
+    );
+  });
+
+  test('no next attempt is a null', () => {
+    const cells = (nextAttemptAtMs: number): string =>
+      new TextDecoder()
+        .decode(attemptBytes([{ row: { nextAttemptAtMs } }]))
+        .split('\t')
+        .at(-2) ?? '';
+    expect(cells(0)).toBe('\\N');
+    expect(cells(1_760_000_000_000)).toBe('1760000000.000');
+  });
+});
+
+describe('taking', () => {
+  test('rows leave with an ArrayBuffer of their own, and the next ones start anew', () => {
+    const rows = new AttemptRows();
+    const encoded = encodeRecord(sampleRecord);
+    expect(rows.take()).toBeNull();
+    rows.append(encoded, sampleAttempt);
+    rows.append(encoded, { ...sampleAttempt, attempt: 2 });
+    expect(rows.rows).toBe(2);
+    const first = rows.take();
+    expect(first?.rows).toBe(2);
+    expect(first?.bytes.buffer.byteLength).toBe(first?.bytes.length);
+    expect(rows.rows).toBe(0);
+    expect(rows.bytes).toBe(0);
+    const before = Buffer.from(first?.bytes ?? []).toString('hex');
+    rows.append(encoded, { ...sampleAttempt, response: 'x'.repeat(500) });
+    expect(Buffer.from(first?.bytes ?? []).toString('hex')).toBe(before);
+    expect(parse(rows.take()?.bytes ?? new Uint8Array())).toHaveLength(1);
+  });
+
+  test('`bytes` is the size of what take gives', () => {
+    const rows = new EventRows();
+    rows.append(encodeRecord(sampleRecord), sampleEvent);
+    const { bytes } = rows;
+    expect(rows.take()?.bytes.length).toBe(bytes);
+  });
+
+  test('both tables begin with the columns of the record', () => {
+    expect(LEDGER_COLUMNS.events.slice(0, RECORD_COLUMNS.length)).toEqual(RECORD_COLUMNS);
+    expect(LEDGER_COLUMNS.attempts.slice(0, RECORD_COLUMNS.length)).toEqual(RECORD_COLUMNS);
+  });
+});
