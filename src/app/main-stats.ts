@@ -24,7 +24,7 @@ export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCou
   };
 }
 
-function readPartitions({ assignments, consumer }: Pipeline): PartitionStats[] {
+function readPartitions({ assignments, consumer, intake }: Pipeline): PartitionStats[] {
   return Array.from(assignments.all(), (assignment) => {
     const end = consumer.highWatermark(assignment.topic, assignment.partition);
     const position = assignment.frontier.position;
@@ -33,7 +33,7 @@ function readPartitions({ assignments, consumer }: Pipeline): PartitionStats[] {
       partition: assignment.partition,
       lagRecords: end < 0 || position < 0 ? null : Math.max(0, end - position),
       frontierGapRecords: assignment.frontier.span,
-      paused: assignment.isBlocked,
+      paused: intake.isPaused(assignment),
     };
   });
 }

@@ -63,7 +63,10 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   const assignments = new Assignments();
   const gate = new FlowGate(config.lanes.count, config.lanes);
   const { settler, batcher, handovers } = openSettling(parts, assignments, gate);
-  const lanes = await openLanes(parts, settler);
+  const lanes = await openLanes(parts, (lane, settled) => {
+    settler.onSettled(lane, settled);
+    intake.onRoom();
+  });
   const consumer = await KafkaConsumer.open(consumerProperties(config.kafka, parts.brokers), config.kafka.topics, {
     onAssign: (partitions) => {
       notices.assigned(partitions);
@@ -161,7 +164,10 @@ function openSettling(parts: PipelineParts, assignments: Assignments, gate: Flow
   return { settler, batcher, handovers };
 }
 
-function openLanes({ config, instance, counters, notices }: PipelineParts, settler: Settler<Settled>): Promise<LanePool> {
+function openLanes(
+  { config, instance, counters, notices }: PipelineParts,
+  onSettled: (lane: number, settled: Settled) => void,
+): Promise<LanePool> {
   return LanePool.open({
     setup: {
       destinations: config.destinations,
@@ -171,9 +177,7 @@ function openLanes({ config, instance, counters, notices }: PipelineParts, settl
       instance,
     },
     counters,
-    onSettled: (lane, settled) => {
-      settler.onSettled(lane, settled);
-    },
+    onSettled,
     onCrash: notices.laneCrashed,
   });
 }

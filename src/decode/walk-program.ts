@@ -32,7 +32,7 @@ export const TEXT_AT = 6;
 export const BOOLEAN = 7;
 /** `[symbols]` */
 export const ENUM = 8;
-/** `[address of the item, 1 when it takes no bytes]`: blocks of an array or a map. */
+/** `[address of the item, its values when it takes no bytes, else 0]`: blocks of an array or a map. */
 export const ITEMS = 9;
 /** `[address]` */
 export const CALL = 10;
@@ -40,9 +40,11 @@ export const CALL = 10;
 export const INTEGER_AT = 11;
 /** `[slot, symbols, index of the first symbol]` */
 export const ENUM_AT = 12;
+/** `[values]`: a record brings so many values that take no bytes. */
+export const CHARGE = 13;
 
 /** Words that follow each opcode, by opcode; UNION's are as many as it has branches. */
-export const OPERANDS = [0, 0, 2, 1, NaN, 1, 1, 0, 1, 2, 1, 3, 3] as const;
+export const OPERANDS = [0, 0, 2, 1, NaN, 1, 1, 0, 1, 2, 1, 3, 3, 1] as const;
 
 /** A varint carries 7 bits a byte: 32 bits take 5 bytes, the last with 4 of them; 64 bits take 10, the last with 1. */
 const INTEGER_BOUNDS = { int: [5, 0x0f], long: [10, 0x01] } as const;
@@ -141,7 +143,7 @@ class ProgramCompiler {
         return;
       case 'array':
       case 'map':
-        this.#code.push(ITEMS, this.#addressOf(type, 1), this.#isZeroWidth(type) ? 1 : 0);
+        this.#code.push(ITEMS, this.#addressOf(type, 1), this.#freeValuesOfItem(type));
         return;
       case 'union':
         this.#emitUnion(type.branches, wants);
@@ -185,10 +187,17 @@ class ProgramCompiler {
   /** A record that a path leads into is laid out in place; the others are called, so that a schema's code stays as small as its text. */
   #emitRecord(record: AvroRecord, wants: readonly Want[]): void {
     if (wants.length > 0) this.#emitFields(record, wants);
-    else if (this.#sizes.of(record).leastBytes > 0) this.#code.push(CALL, this.#addressOf(record, 1));
+    else if (this.#needsWalk(record)) this.#code.push(CALL, this.#addressOf(record, 1));
+  }
+
+  #needsWalk(record: AvroRecord): boolean {
+    const { takesBytes, freeValues } = this.#sizes.of(record);
+    return takesBytes || freeValues > UNCHARGED_FREE_VALUES;
   }
 
   #emitFields(record: AvroRecord, wants: readonly Want[]): void {
+    const { freeValues } = this.#sizes.of(record);
+    if (freeValues > UNCHARGED_FREE_VALUES) this.#code.push(CHARGE, freeValues);
     for (const field of record.fields) {
       const inside = wants.filter((want) => want.rest[0] === field.name);
       this.#emit(
@@ -204,9 +213,10 @@ class ProgramCompiler {
     return 0;
   }
 
-  /** A map's items are never, since each has a key. */
-  #isZeroWidth(type: AvroType & { kind: 'array' | 'map' }): boolean {
-    return type.kind === 'array' && this.#sizes.of(type.items).leastBytes === 0;
+  /** Zero where an item takes bytes, as a map's always do for their keys. */
+  #freeValuesOfItem(type: AvroType & { kind: 'array' | 'map' }): number {
+    const { takesBytes, freeValues } = this.#sizes.of(type.items);
+    return type.kind === 'map' || takesBytes ? 0 : freeValues;
   }
 }
 
@@ -214,34 +224,27 @@ function slotEndingHere(wants: readonly Want[]): number {
   return wants.find((want) => want.rest.length === 0)?.slot ?? -1;
 }
 
+/** A record with more values of no bytes than any sensible one has pays for them, wherever it occurs. */
+const UNCHARGED_FREE_VALUES = 16;
+
 interface Size {
-  /** Bytes that every value takes at least. */
-  readonly leastBytes: number;
+  /** Whether every value takes a byte at least. */
+  readonly takesBytes: boolean;
   /** Values that come with every value without taking a byte. */
   readonly freeValues: number;
 }
 
-const MOST_BYTES = 0x7fff_ffff;
+const TAKES_BYTES: Size = { takesBytes: true, freeValues: 0 };
+const TAKES_NONE: Size = { takesBytes: false, freeValues: 1 };
 
 /** Sizes of types, and the refusal of records that would cost far more to decode than they have bytes. */
 class Sizes {
   readonly #records = new Map<AvroRecord, Size | 'open'>();
 
   of(type: AvroType): Size {
-    switch (type.kind) {
-      case 'null':
-        return { leastBytes: 0, freeValues: 1 };
-      case 'fixed':
-        return { leastBytes: type.sizeBytes, freeValues: type.sizeBytes === 0 ? 1 : 0 };
-      case 'float':
-        return { leastBytes: 4, freeValues: 0 };
-      case 'double':
-        return { leastBytes: 8, freeValues: 0 };
-      case 'record':
-        return this.#ofRecord(type);
-      default:
-        return { leastBytes: 1, freeValues: 0 };
-    }
+    if (type.kind === 'record') return this.#ofRecord(type);
+    const isFree = type.kind === 'null' || (type.kind === 'fixed' && type.sizeBytes === 0);
+    return isFree ? TAKES_NONE : TAKES_BYTES;
   }
 
   #ofRecord(record: AvroRecord): Size {
@@ -249,20 +252,15 @@ class Sizes {
     if (known === 'open') throw new UnusableSchema(`the record ${record.name} contains itself without end`);
     if (known !== undefined) return known;
     this.#records.set(record, 'open');
-    let leastBytes = 0;
-    let freeValues = 0;
-    for (const field of record.fields) {
-      const size = this.of(field.type);
-      leastBytes = Math.min(MOST_BYTES, leastBytes + size.leastBytes);
-      freeValues += size.freeValues;
-    }
-    if (leastBytes === 0) freeValues++;
+    const sizes = record.fields.map((field) => this.of(field.type));
+    const takesBytes = sizes.some((size) => size.takesBytes);
+    const freeValues = sizes.reduce((sum, size) => sum + size.freeValues, takesBytes ? 0 : 1);
     if (freeValues > limits.zeroWidthItems) {
       throw new UnusableSchema(
         `the record ${record.name} has more than ${limits.zeroWidthItems} values of no bytes`,
       );
     }
-    const size = { leastBytes, freeValues };
+    const size = { takesBytes, freeValues };
     this.#records.set(record, size);
     return size;
   }

@@ -4,6 +4,7 @@ import type { AvroRecord } from './schema-model.ts';
 import {
   BOOLEAN,
   CALL,
+  CHARGE,
   ENUM,
   ENUM_AT,
   INTEGER,
@@ -47,7 +48,7 @@ export function compileWalker(record: AvroRecord, paths: readonly (readonly stri
 /**
  * Walks the Avro bytes of one record without making anything of them: finds the
  * fields it was compiled for, and proves that decoding is safe. Every read is
- * within the bytes, items that take none are counted against `limits.zeroWidthItems` a
+ * within the bytes, values that take none are counted against `limits.zeroWidthItems` a
  * record, nesting against `limits.avroDepth`. What a walk accepts, avsc decodes
  * without an error and in memory proportional to the record. UTF-8 is not checked.
  *
@@ -64,7 +65,7 @@ export class RecordWalker {
   #long = 0;
   /** The index that `#readIndex` read last. */
   #index = 0;
-  #zeroWidthItems = 0;
+  #freeValues = 0;
 
   constructor(program: WalkProgram) {
     this.#code = program.code;
@@ -79,7 +80,7 @@ export class RecordWalker {
   walk(buffer: Uint8Array, start: number, end: number): number {
     const kinds = this.#kinds;
     for (let slot = 0; slot < kinds.length; slot++) kinds[slot] = NOTHING;
-    this.#zeroWidthItems = 0;
+    this.#freeValues = 0;
     const position = this.#run(buffer, start, end, 0, 1);
     if (position < 0) return -position;
     return position === end ? 0 : TRAILING_BYTES;
@@ -160,9 +161,11 @@ export class RecordWalker {
       case ENUM:
         return this.#readIndex(buffer, position, end, first);
       case ITEMS:
-        return this.#skipItems(buffer, position, end, first, second === 1, depth + 1);
+        return this.#skipItems(buffer, position, end, first, second, depth + 1);
       case CALL:
         return depth >= limits.avroDepth ? -MALFORMED : this.#run(buffer, position, end, first, depth + 1);
+      case CHARGE:
+        return this.#charge(position, first);
       case INTEGER_AT:
         return this.#keepInteger(buffer, position, end, first, second, code[at + 3] as number);
       case ENUM_AT:
@@ -229,7 +232,7 @@ export class RecordWalker {
     from: number,
     end: number,
     item: number,
-    isZeroWidth: boolean,
+    freeValues: number,
     depth: number,
   ): number {
     if (depth > limits.avroDepth) return -MALFORMED;
@@ -243,9 +246,8 @@ export class RecordWalker {
         blockEnd = position;
         position -= this.#long;
       }
-      if (isZeroWidth) {
-        this.#zeroWidthItems += count;
-        if (this.#zeroWidthItems > limits.zeroWidthItems) return -MALFORMED;
+      if (freeValues > 0) {
+        position = this.#charge(position, count * freeValues);
       } else {
         // Every item takes a byte at least, so a count beyond the bytes that are left ends with them.
         position = this.#runTimes(buffer, position, end, item, depth, count);
@@ -254,6 +256,12 @@ export class RecordWalker {
       if (position >= 0) position = this.#readLong(buffer, position, end);
     }
     return position;
+  }
+
+  /** Counts values that take no bytes, of which a record may hold so many. */
+  #charge(position: number, values: number): number {
+    this.#freeValues += values;
+    return this.#freeValues > limits.zeroWidthItems ? -MALFORMED : position;
   }
 
   #runTimes(buffer: Uint8Array, from: number, end: number, at: number, depth: number, times: number): number {

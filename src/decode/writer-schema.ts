@@ -1,5 +1,5 @@
+import { messageOf } from '../domain/errors.ts';
 import { avroType } from './avro-type.ts';
-import { UnusableSchema } from './errors.ts';
 import type { AvroRecord } from './schema-model.ts';
 import { parseSchemas } from './schema-parser.ts';
 import { sourceOf } from './schema-source.ts';
@@ -81,7 +81,7 @@ export function compileWriterSchema(id: number, texts: readonly string[]): Schem
   try {
     return { state: 'known', schema: new WriterSchema(id, parseSchemas(texts)) };
   } catch (error) {
-    if (!(error instanceof UnusableSchema)) throw error;
-    return { state: 'unusable', reason: error.message };
+    // Not UnusableSchema alone: definitions that chain thousands of records exhaust the stack.
+    return { state: 'unusable', reason: messageOf(error) };
   }
 }

@@ -12,6 +12,12 @@ import { PollSize } from './poll-size.ts';
 import { laneOfTenant } from './tenant-lane.ts';
 
 const MIN_POLL_RECORDS = 16;
+/**
+ * How long a refused record holds back the next poll before its partition is
+ * paused instead. Pausing makes librdkafka throw its prefetched records away and
+ * fetch them again, so it must not answer the short refusals that full load means.
+ */
+const PAUSE_AFTER_MS = 200;
 
 /** What intake needs of the consumer. */
 export interface RecordSource {
@@ -53,11 +59,14 @@ export interface IntakeStats {
 }
 
 /**
- * The poll loop: reads, peeks, admits, packs per lane, sends. A record that some
- * bound refuses is stashed, its partition paused, and polling goes on; the stash
- * of a paused partition is offered again after every poll, and the partition
- * resumed when it is empty. So a partition's records are admitted in order, and
- * what is read beyond the bounds is at most one poll.
+ * The poll loop: reads, peeks, admits, packs per lane, sends.
+ *
+ * A record that some bound refuses is stashed, with all that follow it in its
+ * partition, and the next poll waits until lanes have made room for the stash. If
+ * that takes long, the partition is paused and polling goes on for the others,
+ * offering the stash again after every poll; once it is empty the partition is
+ * resumed. So a partition's records are admitted in order, and what is read
+ * beyond the bounds is at most one poll.
  */
 export class Intake {
   readonly stats: IntakeStats = { recordsPolled: 0, bytesPolled: 0, polls: 0, pollSeconds: 0, lastPollMs: 0 };
@@ -65,6 +74,9 @@ export class Intake {
   readonly #packers: readonly LanePacker[];
   readonly #pollSize = new PollSize(MIN_POLL_RECORDS, limits.pollMaxRecords);
   readonly #blocked = new Set<Assignment>();
+  readonly #paused = new Set<Assignment>();
+  /** Runs while a refused record holds back the next poll. */
+  #holdTimer: NodeJS.Timeout | null = null;
   readonly #packed: PackedRecord = {
     assignment: 0,
     sequence: 0,
@@ -87,9 +99,8 @@ export class Intake {
     this.#packers = Array.from({ length: options.lanes }, () => new LanePacker());
   }
 
-  /** Partitions that are paused because a bound or a missing schema refused a record. */
-  get pausedPartitions(): number {
-    return this.#blocked.size;
+  isPaused(assignment: Assignment): boolean {
+    return this.#paused.has(assignment);
   }
 
   start(): void {
@@ -103,18 +114,39 @@ export class Intake {
     this.#admitting = false;
     for (const assignment of this.#blocked) assignment.dropStash();
     this.#blocked.clear();
+    this.#paused.clear();
   }
 
   stop(): void {
     this.#state = 'stopped';
+    if (this.#holdTimer !== null) clearTimeout(this.#holdTimer);
   }
 
-  /** To be called when an assignment stops being active: its stash is gone, so it must not be resumed. */
+  /** To be called when a lane, the ledger or the hand-overs have room again. */
+  onRoom(): void {
+    if (this.#holdTimer === null) return;
+    this.#offerStashes();
+    if (this.#isHeldBack) return;
+    clearTimeout(this.#holdTimer);
+    this.#holdTimer = null;
+    this.#poll();
+  }
+
+  /**
+   * To be called when an assignment stops being active and its stash is gone. A
+   * pause is taken back, since librdkafka keeps it for when the partition comes again.
+   */
   forget(assignment: Assignment): void {
     this.#blocked.delete(assignment);
+    if (this.#paused.delete(assignment)) this.#options.source.resume([placeOf(assignment)]);
+  }
+
+  get #isHeldBack(): boolean {
+    return this.#blocked.size > this.#paused.size;
   }
 
   #poll(): void {
+    if (this.#state !== 'running') return;
     const { clock, source } = this.#options;
     const startedMs = clock.monotonicMs();
     source.poll(this.#pollSize.size, (error, records) => {
@@ -124,15 +156,30 @@ export class Intake {
       this.stats.pollSeconds += (nowMs - startedMs) / 1000;
       if (error !== null) this.#options.onError(error);
       this.#pollSize.observe(records.length, nowMs - startedMs);
-      this.#takeAll(records);
-      if (this.#state === 'running') setImmediate(() => { this.#poll(); });
+      for (const record of records) this.#take(record);
+      this.#offerStashes();
+      if (this.#state === 'running') this.#pollAgain();
     });
   }
 
-  #takeAll(records: readonly SourceRecord[]): void {
-    if (this.#blocked.size > 0) this.#retryBlocked();
-    for (const record of records) this.#take(record);
-    for (let lane = 0; lane < this.#packers.length; lane++) this.#send(lane);
+  #pollAgain(): void {
+    if (this.#isHeldBack) {
+      this.#holdTimer = setTimeout(() => {
+        this.#holdTimer = null;
+        this.#pauseBlocked();
+        this.#poll();
+      }, PAUSE_AFTER_MS);
+    } else {
+      setImmediate(() => {
+        this.#poll();
+      });
+    }
+  }
+
+  #pauseBlocked(): void {
+    const toPause = [...this.#blocked].filter((assignment) => !this.#paused.has(assignment));
+    for (const assignment of toPause) this.#paused.add(assignment);
+    this.#options.source.pause(toPause.map(placeOf));
   }
 
   #take(record: SourceRecord): void {
@@ -143,20 +190,21 @@ export class Intake {
     if (!this.#admitting || assignment?.state !== 'active' || record.offset <= assignment.lastRead) return;
     assignment.lastRead = record.offset;
     if (!assignment.isBlocked && this.#admit(assignment, record)) return;
-    if (!assignment.isBlocked) {
-      this.#blocked.add(assignment);
-      this.#options.source.pause([{ topic: assignment.topic, partition: assignment.partition }]);
-    }
+    this.#blocked.add(assignment);
     assignment.stash(record);
   }
 
-  #retryBlocked(): void {
+  /** Admits what can be admitted of the stashes, and sends all that is packed. */
+  #offerStashes(): void {
+    const toResume: Assignment[] = [];
     for (const assignment of this.#blocked) {
       assignment.unstash((record) => this.#admit(assignment, record));
       if (assignment.isBlocked) continue;
       this.#blocked.delete(assignment);
-      this.#options.source.resume([{ topic: assignment.topic, partition: assignment.partition }]);
+      if (this.#paused.delete(assignment)) toResume.push(assignment);
     }
+    if (toResume.length > 0) this.#options.source.resume(toResume.map(placeOf));
+    for (let lane = 0; lane < this.#packers.length; lane++) this.#send(lane);
   }
 
   /** @returns false when a bound or a missing schema refuses it for now. */
@@ -202,6 +250,10 @@ export class Intake {
     const batch = (this.#packers[lane] as LanePacker).take();
     if (batch !== null) this.#options.feed.send(lane, batch.buffer, batch.count);
   }
+}
+
+function placeOf({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition };
 }
 
 function headerPairs(headers: NonNullable<SourceRecord['headers']>): RecordHeader[] {

@@ -43,8 +43,8 @@ export interface OwnershipOptions {
 export class Ownership {
   rebalances = 0;
   readonly #options: OwnershipOptions;
-  /** False once the group took back what it offered last: librdkafka has one rebalance open at a time. */
-  #isWanted = false;
+  /** Which rebalance is the newest: what an older one offered has been taken back, since one is open at a time. */
+  #newest = 0;
 
   constructor(options: OwnershipOptions) {
     this.#options = options;
@@ -52,26 +52,27 @@ export class Ownership {
 
   onAssign(partitions: readonly TopicPartition[]): void {
     this.rebalances++;
-    this.#isWanted = true;
-    this.#takeOn(partitions).catch((error: unknown) => {
+    this.#takeOn(partitions, ++this.#newest).catch((error: unknown) => {
       this.#options.onError(String(error));
     });
   }
 
   onRevoke(partitions: readonly TopicPartition[]): void {
     this.rebalances++;
-    this.#isWanted = false;
+    this.#newest++;
     const revoked = partitions.flatMap(({ topic, partition }) => {
       const assignment = this.#options.assignments.find(topic, partition);
       return assignment === undefined ? [] : [assignment];
     });
+    const tell = (error: unknown): void => {
+      this.#options.onError(String(error));
+    };
     this.#giveUp(revoked)
-      .catch((error: unknown) => {
-        this.#options.onError(String(error));
-      })
-      .finally(() => {
+      .catch(tell)
+      .then(() => {
         this.#options.group.unassign(partitions);
-      });
+      })
+      .catch(tell);
   }
 
   /** Waits until nothing of these is open, flushing the ledger as it goes; false at the deadline. */
@@ -87,8 +88,8 @@ export class Ownership {
     return true;
   }
 
-  async #takeOn(partitions: readonly TopicPartition[]): Promise<void> {
-    const recovered = await this.#recover(partitions);
+  async #takeOn(partitions: readonly TopicPartition[], rebalance: number): Promise<void> {
+    const recovered = await this.#recover(partitions, rebalance);
     if (recovered === null) return;
     partitions.forEach((partition, index) => {
       this.#options.onBegin(this.#options.assignments.begin(partition), recovered[index] ?? NOTHING_RECOVERED);
@@ -97,11 +98,14 @@ export class Ownership {
   }
 
   /** Null when the partitions were taken back before an answer came. */
-  async #recover(partitions: readonly TopicPartition[]): Promise<readonly Recovered[] | null> {
-    while (this.#isWanted) {
+  async #recover(
+    partitions: readonly TopicPartition[],
+    rebalance: number,
+  ): Promise<readonly Recovered[] | null> {
+    while (rebalance === this.#newest) {
       try {
         const recovered = await this.#options.recover(partitions);
-        return this.#isWanted ? recovered : null;
+        return rebalance === this.#newest ? recovered : null;
       } catch (error) {
         this.#options.onError(`recovery: ${String(error)}`);
         await new Promise((resolve) => setTimeout(resolve, RECOVER_RETRY_MS));

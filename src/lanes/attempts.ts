@@ -105,9 +105,9 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
       nextAttemptAtMs: outcome === 'retrying' ? this.#options.clock.wallMs() + delayMs : 0,
       response: exchange.excerpt,
     });
+    if (outcome !== 'delivered') delivery.queue.counters.destination.add(destinationSlots.failed);
     if (outcome === 'retrying' && !isGivenUp) {
       counters.add(laneSlots.retriesScheduled);
-      delivery.queue.counters.destination.add(destinationSlots.failed);
       this.#retryLater(delivery, delayMs);
       return;
     }

@@ -4,7 +4,7 @@ import type { OpenRecord } from './open-record.ts';
 
 /** It is posted when it has this much of anything, or when the lane ticks. */
 const FULL_ROW_BYTES = 256 * 1024;
-const FULL_RECORDS = 1_000;
+const FULL_RECORDS = 256;
 
 /**
  * What a lane has finished and main has not heard of: ledger rows, already

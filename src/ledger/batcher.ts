@@ -126,8 +126,6 @@ export class LedgerBatcher {
   #stopped = false;
 
   #addedChunks = 0;
-  /** Chunks up to this one do not wait for their batch's age. */
-  #flushChunks = 0;
   #durableChunks = 0;
   #waiters: Waiter[] = [];
 
@@ -209,7 +207,6 @@ export class LedgerBatcher {
     if (this.#stopped) return Promise.reject(stoppedError());
     return new Promise((resolve, reject) => {
       this.#waiters.push({ chunks: this.#addedChunks, resolve, reject });
-      this.#flushChunks = this.#addedChunks;
       this.#fly();
     });
   }
@@ -247,9 +244,9 @@ export class LedgerBatcher {
     }
   }
 
+  /** Asked only when all before the open batch is durable, so whoever waits for a flush waits for this one. */
   #isDue(batch: Batch): boolean {
-    const isFlushed = this.#flushChunks > this.#addedChunks - batch.chunks.length;
-    return isFlushed || batch.rows === 0 || this.#ageLeftMs(batch) <= 0;
+    return this.#waiters.length > 0 || batch.rows === 0 || this.#ageLeftMs(batch) <= 0;
   }
 
   #ageLeftMs(batch: Batch): number {

@@ -1,13 +1,10 @@
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { ClickHouseLogLevel, createClient, type ClickHouseClientConfigOptions } from '@clickhouse/client';
 import type { ChdbConnection } from 'chdb/connection';
 import type { ClickHouseConfig } from '../config/config.ts';
-import { messageOf, UserError } from '../domain/errors.ts';
+import { UserError } from '../domain/errors.ts';
 import { columnNames, type LedgerTable } from './columns.ts';
-import { toLedgerError } from './errors.ts';
+import { openDirectory, unusableDirectory, type Directory } from './embedded-directory.ts';
+import { firstLineOf, toLedgerError } from './errors.ts';
 import { INSERT_FORMAT, insertSettings } from './insert-statement.ts';
 import { migrate } from './migrations.ts';
 import { runCommand, runQuery } from './statements.ts';
@@ -21,7 +18,7 @@ import { runCommand, runQuery } from './statements.ts';
 export async function openEmbeddedLedger(config: ClickHouseConfig) {
   const engine = await loadEngine();
   const directory = await openDirectory(config.embeddedPath);
-  const connection = await connect(engine, config.embeddedPath, directory);
+  const connection = await connect(engine, directory);
   const client = createClient({
     // The same interface, declared by two packages whose optional members differ by `undefined`.
     connection: connection as unknown as NonNullable<ClickHouseClientConfigOptions['connection']>,
@@ -79,64 +76,17 @@ async function loadEngine(): Promise<Engine> {
     return { connect: (directory) => createChdbConnection({ path: directory }), drainPending };
   } catch (error) {
     throw new UserError([
-      `clickhouse.url is not set, and the embedded ClickHouse can't be loaded (${firstLine(error)}): set clickhouse.url to a server, or install the engine with "npm install chdb"`,
+      `clickhouse.url is not set, and the embedded ClickHouse can't be loaded (${firstLineOf(error)}): set clickhouse.url to a server, or install the engine with "npm install chdb"`,
     ]);
   }
 }
 
-interface Directory {
-  readonly path: string;
-  /** Removes it when it is a temporary one. */
-  remove(): Promise<void>;
-}
-
-async function openDirectory(embeddedPath: string | null): Promise<Directory> {
-  if (embeddedPath === null) return temporaryDirectory();
-  try {
-    await mkdir(embeddedPath, { recursive: true });
-  } catch (error) {
-    throw unusable(embeddedPath, error);
-  }
-  return { path: path.resolve(embeddedPath), remove: () => Promise.resolve() };
-}
-
-/** Goes with the process, also when it ends without a `close`; not when it is killed. */
-async function temporaryDirectory(): Promise<Directory> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'eventdispatch-ledger-'));
-  const removeAtExit = (): void => {
-    rmSync(directory, { recursive: true, force: true });
-  };
-  process.once('exit', removeAtExit);
-  const remove = async (): Promise<void> => {
-    await rm(directory, { recursive: true, force: true });
-    process.off('exit', removeAtExit);
-  };
-  return { path: directory, remove };
-}
-
-async function connect(
-  engine: Engine,
-  embeddedPath: string | null,
-  directory: Directory,
-): Promise<ChdbConnection> {
+async function connect(engine: Engine, directory: Directory): Promise<ChdbConnection> {
   try {
     return engine.connect(directory.path);
   } catch (error) {
+    const problem = await unusableDirectory(directory.path, error);
     await directory.remove();
-    throw unusable(embeddedPath ?? directory.path, error);
+    throw problem;
   }
-}
-
-function unusable(directory: string, error: unknown): UserError {
-  const message = messageOf(error);
-  if (message.includes('Cannot lock file')) {
-    return new UserError([
-      `clickhouse.embeddedPath: ${directory} is in use by another process; an embedded ledger has one process, several share a server by clickhouse.url`,
-    ]);
-  }
-  return new UserError([`clickhouse.embeddedPath: ${directory} can't be used: ${firstLine(error)}`]);
-}
-
-function firstLine(error: unknown): string {
-  return messageOf(error).split('\n', 1)[0] as string;
 }

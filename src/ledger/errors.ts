@@ -81,11 +81,19 @@ function textOf(error: unknown): string {
   return typeof code === 'string' ? code : 'failed without a message';
 }
 
+/** The first line of what was thrown, kept short. */
+export function firstLineOf(error: unknown): string {
+  return firstLine(textOf(error));
+}
+
+function firstLine(text: string): string {
+  return (text.split('\n', 1)[0] as string).slice(0, MAX_MESSAGE_LENGTH);
+}
+
 function describe(message: string, code: number | null): string {
-  const firstLine = (message.split('\n', 1)[0] as string).slice(0, MAX_MESSAGE_LENGTH);
-  if (code === null) return firstLine;
+  if (code === null) return firstLine(message);
   const known = KNOWN_ERRORS[code];
-  return `ClickHouse error ${code}${known === undefined ? '' : ` (${known.name})`}: ${firstLine}`;
+  return `ClickHouse error ${code}${known === undefined ? '' : ` (${known.name})`}: ${firstLine(message)}`;
 }
 
 /** The official client has the code as a string, the embedded engine as a number of another name. */

@@ -16,8 +16,14 @@ const IDLE_SOCKET_MS = 2_500;
 
 type ServerConfig = ClickHouseConfig & { readonly url: string };
 
-/** A ledger on a ClickHouse server, over its HTTP interface. Nothing is sent before the first call. */
+/**
+ * A ledger on a ClickHouse server, over its HTTP interface. Nothing is sent before the first call.
+ * @throws UserError when the URL has a query.
+ */
 export function openServerLedger(config: ServerConfig) {
+  if (new URL(config.url).search !== '') {
+    throw new UserError(['clickhouse.url: no query (?…) is allowed; the other keys below clickhouse say it']);
+  }
   const client = clientFor(config, config.database);
   return {
     kind: 'server' as const,
@@ -40,8 +46,11 @@ export function openServerLedger(config: ServerConfig) {
 }
 
 function clientFor(config: ServerConfig, database: string): ClickHouseClient {
+  const { origin, pathname } = new URL(config.url);
   return createClient({
-    url: config.url,
+    url: origin,
+    // Apart from the URL, where the client would take it for the name of a database.
+    pathname,
     username: config.username,
     password: config.password,
     database,

@@ -1,4 +1,10 @@
 /**
+ * Sums of times are rounded, after a month of running to some nanoseconds. A wait
+ * shorter than this is rounding: a timer set for it would find the token still missing.
+ */
+const ROUNDING_MS = 1e-4;
+
+/**
  * A token bucket, exact by time-to-token: no ticks, no polling. In no window of
  * length t are more than rate · t + burst tokens spent.
  *
@@ -27,8 +33,9 @@ export class TokenBucket {
 
   /** Milliseconds until a token can be reserved; 0 when one can. Spending a reservation late makes it longer. */
   waitMs(nowMs: number): number {
-    const used = Math.max(0, this.#fullAtMs - nowMs) + (this.#reserved + 1) * this.#msPerToken;
-    return used > this.#capacityMs ? used - this.#capacityMs : 0;
+    const usedMs = Math.max(0, this.#fullAtMs - nowMs) + (this.#reserved + 1) * this.#msPerToken;
+    const missingMs = usedMs - this.#capacityMs;
+    return missingMs > ROUNDING_MS ? missingMs : 0;
   }
 
   /** Whether a fresh bucket would grant the same from here on. */

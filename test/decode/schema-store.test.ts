@@ -121,6 +121,19 @@ describe('a refusal', () => {
     expect([store.lookup(9).state, store.lookup(10).state]).toEqual(['unusable', 'unusable']);
   });
 
+  it('meets a schema that would exhaust the stack', async () => {
+    const { store, registry } = setUp();
+    const chain = Array.from({ length: 20_000 }, (_, i) => ({
+      type: 'record',
+      name: `D${i}`,
+      fields: [{ name: 'f', type: ['null', i === 0 ? 'int' : `D${i - 1}`] }],
+    }));
+    const top = { type: 'record', name: 'Top', fields: [{ name: 'f', type: 'D19999' }] };
+    registry.answer = () =>
+      Promise.resolve({ state: 'found', texts: [JSON.stringify(chain), JSON.stringify(top)] });
+    expect((await store.resolve(9)).state).toBe('unusable');
+  });
+
   it('is none when the registry is unavailable: the next question goes out again', async () => {
     const { store, registry } = setUp();
     const works = registry.answer;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnusableSchema } from '../../src/decode/errors.ts';
 import { parseSchemas } from '../../src/decode/schema-parser.ts';
+import { encodeVarint } from '../../src/decode/varint.ts';
 import { compileWalker, type RecordWalker } from '../../src/decode/walk.ts';
 import { limits } from '../../src/domain/limits.ts';
 import { INVALID_REASONS } from '../../src/domain/outcome.ts';
@@ -172,6 +173,19 @@ describe('a decode bomb', () => {
     const blocks = limits.zeroWidthItems / 100;
     expect(verdictOn({ type: 'array', items: 'null' }, `${hundred.repeat(blocks)}00`)).toBe('none');
     expect(verdictOn({ type: 'array', items: 'null' }, `${hundred.repeat(blocks)}0200`)).toBe('malformed');
+  });
+
+  it('of small items that bring many nulls each is refused, also behind a union', () => {
+    const nulls = Array.from({ length: 99 }, (_, i) => ({ name: `n${i}`, type: 'null' }));
+    const items = { type: 'record', name: 'E', fields: [{ name: 'b', type: 'boolean' }, ...nulls] };
+    const fit = Math.floor(limits.zeroWidthItems / 99);
+    const list = (count: number, item: string): string =>
+      `${encodeVarint(count).toString('hex')}${item.repeat(count)}00`;
+    expect(verdictOn({ type: 'array', items }, list(fit, '01'))).toBe('none');
+    expect(verdictOn({ type: 'array', items }, list(fit + 1, '01'))).toBe('malformed');
+    const empty = { type: 'record', name: 'Z', fields: nulls };
+    expect(verdictOn({ type: 'array', items: ['null', empty] }, list(fit - 1, '02'))).toBe('none');
+    expect(verdictOn({ type: 'array', items: ['null', empty] }, list(fit + 1, '02'))).toBe('malformed');
   });
 
   it('that promises more items than bytes is refused before the first item', () => {

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { startNodeChild } from './process.ts';
+import { startChild } from './process.ts';
 import type { Child, ExitStatus } from './process.ts';
 import { repositoryRoot } from './repository.ts';
 import { temporaryDirectory } from './temp.ts';
@@ -22,16 +22,21 @@ export interface DispatcherProcess {
 const START_TIMEOUT_MS = 60_000;
 const STOP_DEADLINE_MS = 60_000;
 
-/** @param config as a user writes it; JSON is YAML. `http.port` is set to any free one. */
+/**
+ * @param config as a user writes it; JSON is YAML. `http.port` is set to any free one.
+ * @param nodeFlags e.g. `--cpu-prof`.
+ */
 export async function startDispatcherProcess(
   config: Readonly<Record<string, unknown>>,
+  nodeFlags: readonly string[] = [],
 ): Promise<DispatcherProcess> {
   const directory = await temporaryDirectory('dispatcher');
   const file = path.join(directory.path, 'eventdispatch.yaml');
   await writeFile(file, JSON.stringify({ ...config, http: { host: '127.0.0.1', port: 0 } }, null, 2));
-  const { child, ready } = await startNodeChild(path.join(repositoryRoot, 'bin', 'eventdispatch.cjs'), {
+  const { child, ready } = await startChild({
     name: 'eventdispatch start',
-    args: ['start', '--config', file],
+    command: process.execPath,
+    args: [...nodeFlags, path.join(repositoryRoot, 'bin', 'eventdispatch.cjs'), 'start', '--config', file],
     ready: /"httpPort":(\d+).*"event":"started"/,
     readyTimeoutMs: START_TIMEOUT_MS,
   });

@@ -29,7 +29,7 @@ export interface ProduceOptions {
 export async function produceSamples(options: ProduceOptions): Promise<ProducedEvent[]> {
   const directory = await temporaryDirectory('produce');
   const manifest = path.join(directory.path, 'manifest.tsv');
-  const rate = options.ratePerSecond === undefined ? [] : ['--rate', `${options.ratePerSecond}/s`];
+  const rate = ['--rate', options.ratePerSecond === undefined ? 'max' : `${options.ratePerSecond}/s`];
   const seed = options.seed === undefined ? [] : ['--seed', String(options.seed)];
   try {
     await runToEnd({

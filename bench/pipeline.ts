@@ -1,0 +1,156 @@
+import path from 'node:path';
+
+import { startClickHouseOwner } from '../test/support/clickhouse-owner.ts';
+import { startDispatcherProcess } from '../test/support/dispatcher.ts';
+import { startKafka } from '../test/support/kafka.ts';
+import { runToEnd } from '../test/support/process.ts';
+import { startReceiver, type Receiver } from '../test/support/receiver.ts';
+import { repositoryRoot } from '../test/support/repository.ts';
+import { produceSamples } from '../test/support/samples.ts';
+import { waitFor } from '../test/support/wait.ts';
+import { cpuMicrosByThread, peakResidentBytesOf } from './process-usage.ts';
+
+export interface PipelineOptions {
+  readonly events: number;
+  readonly tenants: number;
+  readonly lanes: number;
+  /** Folder for V8 CPU profiles of the dispatcher's threads; they cost some of what is measured. */
+  readonly profile?: string | undefined;
+}
+
+/** The figures of one run; `ratio` is the dispatcher's CPU time per delivery over the bare loop's. */
+export interface PipelineFigures {
+  readonly deliveriesPerSecond: number;
+  readonly cpuMicrosPerDelivery: number;
+  /** The same by thread: main, all lanes, and the rest (GC, compiler, librdkafka). */
+  readonly cpuMicrosByThread: { readonly main: number; readonly lanes: number; readonly other: number };
+  readonly bareDeliveriesPerSecond: number;
+  readonly bareCpuMicrosPerDelivery: number;
+  readonly ratio: number;
+  readonly rssMb: number;
+}
+
+const PARTITIONS = 12;
+const TOPIC = 'events';
+/** Share of the events that warm the dispatcher up before it is measured. */
+const WARM_UP_SHARE = 0.2;
+/** And at the end, where what is left does not fill the lanes any more. */
+const MEASURED_UNTIL_SHARE = 0.97;
+const TYPICAL_BODY_BYTES = 620;
+const TIMEOUT_MS = 300_000;
+
+/**
+ * The whole dispatcher, as a process, on a pre-filled real Kafka, with a ledger
+ * over HTTP and a receiver, each a process of its own; beside it, before and
+ * after, the bare loop on the same receiver.
+ */
+export async function benchPipeline(options: PipelineOptions, say: (line: string) => void): Promise<PipelineFigures> {
+  const closers: (() => Promise<unknown>)[] = [];
+  try {
+    say('starting Kafka, the ledger and a receiver');
+    const kafka = await startKafka();
+    closers.push(() => kafka.stop());
+    const owner = await startClickHouseOwner();
+    closers.push(() => owner.stop());
+    const receiver = await startReceiver({ ports: [{ name: 'sink', recording: { rows: 'none', body: 'none' } }] });
+    closers.push(() => receiver.stop());
+    await kafka.tools.createTopics([{ name: TOPIC, partitions: PARTITIONS }]);
+    say(`producing ${options.events} events of ${options.tenants} tenants`);
+    await produceSamples({
+      brokers: kafka.brokers,
+      topic: TOPIC,
+      count: options.events,
+      tenants: options.tenants,
+      timeoutMs: TIMEOUT_MS,
+    });
+
+    const bareBefore = await benchBare(receiver.url('sink'), say);
+    say('starting the dispatcher');
+    const dispatcher = await startDispatcherProcess(
+      configOf(kafka.brokers, owner.url, receiver.url('sink'), options),
+      options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${path.resolve(options.profile)}`],
+    );
+    closers.push(() => dispatcher.stop());
+    const measured = await measure(dispatcher.child.pid, receiver, options, say);
+    await dispatcher.stop();
+    const bareAfter = await benchBare(receiver.url('sink'), say);
+    const bareCpuMicrosPerDelivery = (bareBefore.cpuMicrosPerDelivery + bareAfter.cpuMicrosPerDelivery) / 2;
+    return {
+      ...measured,
+      bareDeliveriesPerSecond: (bareBefore.deliveriesPerSecond + bareAfter.deliveriesPerSecond) / 2,
+      bareCpuMicrosPerDelivery,
+      ratio: measured.cpuMicrosPerDelivery / bareCpuMicrosPerDelivery,
+    };
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+function configOf(brokers: string, clickhouse: string, sink: string, options: PipelineOptions): Record<string, unknown> {
+  return {
+    kafka: { brokers, groupId: 'bench', topics: [TOPIC] },
+    clickhouse: { url: clickhouse },
+    schemas: { folder: path.join(repositoryRoot, 'schemas') },
+    delivery: { allowAddresses: ['127.0.0.0/8'], connectionsPerOrigin: 64 },
+    lanes: { count: options.lanes },
+    destinations: [{ id: 'sink', tenant: '*', url: `${sink}/in`, maxInFlight: 64 }],
+  };
+}
+
+type Measured = Pick<PipelineFigures, 'deliveriesPerSecond' | 'cpuMicrosPerDelivery' | 'cpuMicrosByThread' | 'rssMb'>;
+type Bare = Pick<PipelineFigures, 'deliveriesPerSecond' | 'cpuMicrosPerDelivery'>;
+
+interface Sample {
+  readonly delivered: number;
+  readonly cpuMicros: ReadonlyMap<number, number>;
+  readonly atMs: number;
+}
+
+/** Counts at the receiver, so that measuring costs the dispatcher nothing. */
+async function measure(
+  pid: number,
+  receiver: Receiver,
+  options: PipelineOptions,
+  say: (line: string) => void,
+): Promise<Measured> {
+  const offset = await receiver.count('sink');
+  const reach = (target: number): Promise<Sample> =>
+    waitFor(
+      async () => {
+        const delivered = (await receiver.count('sink')) - offset;
+        return delivered >= target ? { delivered, cpuMicros: cpuMicrosByThread(pid), atMs: performance.now() } : null;
+      },
+      { timeoutMs: TIMEOUT_MS, intervalMs: 50, what: `${target} deliveries` },
+    );
+  const first = await reach(options.events * WARM_UP_SHARE);
+  say('measuring');
+  const last = await reach(options.events * MEASURED_UNTIL_SHARE);
+  const deliveries = last.delivered - first.delivered;
+  const spent = new Map([...last.cpuMicros].map(([thread, micros]) => [thread, micros - (first.cpuMicros.get(thread) ?? 0)]));
+  const main = spent.get(pid) ?? 0;
+  spent.delete(pid);
+  const others = [...spent.values()].sort((a, b) => b - a);
+  const lanes = sum(others.slice(0, options.lanes));
+  const other = sum(others.slice(options.lanes));
+  return {
+    deliveriesPerSecond: deliveries / ((last.atMs - first.atMs) / 1000),
+    cpuMicrosPerDelivery: (main + lanes + other) / deliveries,
+    cpuMicrosByThread: { main: main / deliveries, lanes: lanes / deliveries, other: other / deliveries },
+    rssMb: peakResidentBytesOf(pid) / 1e6,
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
+}
+
+async function benchBare(url: string, say: (line: string) => void): Promise<Bare> {
+  say('measuring the bare loop');
+  const output = await runToEnd({
+    name: 'bare dispatch loop',
+    command: process.execPath,
+    args: [path.join(repositoryRoot, 'bench', 'bare-process.mjs'), url, '150000', String(TYPICAL_BODY_BYTES)],
+    timeoutMs: TIMEOUT_MS,
+  });
+  return JSON.parse(output) as Bare;
+}

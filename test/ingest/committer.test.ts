@@ -1,0 +1,192 @@
+/**
+ * Proves that commits never go back and never skip: only what moved is asked for,
+ * a refused commit is asked for again, and no epoch commits for another one.
+ */
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { TopicPartitionOffset } from '../../src/domain/record.ts';
+import type { Assignment } from '../../src/ingest/assignment.ts';
+import { Assignments } from '../../src/ingest/assignments.ts';
+import { Committer } from '../../src/ingest/committer.ts';
+
+class Broker {
+  readonly asked: TopicPartitionOffset[][] = [];
+  isDown = false;
+
+  commit(offsets: readonly TopicPartitionOffset[]): void {
+    if (this.isDown) throw new Error('Local: Erroneous state');
+    this.asked.push([...offsets]);
+  }
+}
+
+function open(): { assignments: Assignments; broker: Broker; failures: string[]; committer: Committer } {
+  const assignments = new Assignments();
+  const broker = new Broker();
+  const failures: string[] = [];
+  const committer = new Committer(broker, assignments, (message) => failures.push(message));
+  return { assignments, broker, failures, committer };
+}
+
+/** Admits and finishes records up to this offset. */
+function finish(assignment: Assignment, ...offsets: number[]): void {
+  for (const offset of offsets) assignment.frontier.release(assignment.frontier.admit(offset));
+}
+
+const at = (offset: number, partition = 0): TopicPartitionOffset => ({ topic: 't', partition, offset });
+
+describe('a tick', () => {
+  test('asks only for what moved, in one commit', () => {
+    const { assignments, broker, committer } = open();
+    const [a, b] = [0, 1, 2].map((partition) => assignments.begin({ topic: 't', partition }));
+    finish(a!, 10);
+    finish(b!, 20);
+    committer.tick();
+    committer.tick();
+    finish(b!, 25);
+    committer.tick();
+    expect(broker.asked).toEqual([[at(11), at(21, 1)], [at(26, 1)]]);
+  });
+
+  test('stands before the first open record', () => {
+    const { assignments, broker, committer } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    a.frontier.admit(5);
+    committer.tick();
+    expect(broker.asked).toEqual([[at(5)]]);
+  });
+
+  test('asks for nothing when nothing was ever admitted', () => {
+    const { assignments, broker, committer } = open();
+    assignments.begin(at(0));
+    committer.tick();
+    expect(broker.asked).toEqual([]);
+  });
+});
+
+describe('a refused commit', () => {
+  test('is asked for again at the next tick, from the frontier of then', () => {
+    const { assignments, broker, committer, failures } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    committer.tick();
+    committer.answer('Broker: Not coordinator', [at(2)]);
+    finish(a, 2);
+    committer.tick();
+    expect(broker.asked).toEqual([[at(2)], [at(3)]]);
+    expect(failures).toEqual(['Broker: Not coordinator']);
+    expect(committer.stats).toEqual({ commits: 0, failures: 1 });
+  });
+
+  test('is one that could not even be asked', () => {
+    const { assignments, broker, committer, failures } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    broker.isDown = true;
+    committer.tick();
+    broker.isDown = false;
+    committer.tick();
+    expect(failures).toEqual(['Error: Local: Erroneous state']);
+    expect(broker.asked).toEqual([[at(2)]]);
+  });
+});
+
+describe('epochs', () => {
+  test('an ended one commits nothing any more', () => {
+    const { assignments, broker, committer } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    assignments.revoke(a);
+    committer.tick();
+    finish(a, 2);
+    assignments.end(a);
+    committer.tick();
+    expect(broker.asked).toEqual([[at(2)]]);
+  });
+
+  test('an answer to an old one does not pass for the new one’s', () => {
+    const { assignments, committer } = open();
+    const old = assignments.begin(at(0));
+    finish(old, 99);
+    committer.tick();
+    assignments.end(old);
+    const fresh = assignments.begin(at(0));
+    finish(fresh, 50);
+    committer.tick();
+    committer.answer(null, [at(100)]);
+    expect(fresh.committed).toBe(-1);
+    committer.answer(null, [at(51)]);
+    expect(fresh.committed).toBe(51);
+  });
+});
+
+describe('commitAll', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('waits for the broker’s answer, through refusals', async () => {
+    const { assignments, broker, committer } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    const all = committer.commitAll([a], 1_000);
+    await vi.advanceTimersByTimeAsync(50);
+    committer.answer('again', [at(2)]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(broker.asked).toHaveLength(2);
+    committer.answer(null, [at(2)]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await all).toBe(true);
+  });
+
+  test('gives up when the time is over', async () => {
+    const { assignments, committer } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    const all = committer.commitAll([a], 100);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await all).toBe(false);
+  });
+
+  test('has nothing to wait for where nothing was admitted', async () => {
+    const { assignments, committer } = open();
+    expect(await committer.commitAll([assignments.begin(at(0))], 100)).toBe(true);
+  });
+});
+
+test('over any order of work, refusals and late answers no commit goes back, and in the end all is committed', () => {
+  const step = fc.constantFrom('finish', 'tick', 'acknowledge', 'refuse');
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+      const { assignments, broker, committer } = open();
+      const a = assignments.begin(at(0));
+      let next = 0;
+      let answered = 0;
+      let brokerHas = -1;
+      const answer = (error: string | null): void => {
+        const offsets = broker.asked[answered];
+        if (offsets === undefined) return;
+        answered++;
+        if (error === null) {
+          expect(offsets[0]!.offset).toBeGreaterThanOrEqual(brokerHas);
+          brokerHas = offsets[0]!.offset;
+        }
+        committer.answer(error, offsets);
+        expect(a.committed).toBeLessThanOrEqual(brokerHas);
+      };
+      for (const kind of steps) {
+        if (kind === 'finish') finish(a, next++);
+        else if (kind === 'tick') committer.tick();
+        else answer(kind === 'refuse' ? 'refused' : null);
+      }
+      while (a.committed < a.frontier.position) {
+        committer.tick();
+        answer(null);
+      }
+      expect(brokerHas).toBe(a.frontier.position);
+    }),
+  );
+});

@@ -1,0 +1,195 @@
+import { vi } from 'vitest';
+import type { FieldMapping } from '../../src/domain/event.ts';
+import type { SourceRecord, TopicPartition } from '../../src/domain/record.ts';
+import { Assignments } from '../../src/ingest/assignments.ts';
+import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
+import { Intake, type LaneFeed, type RecordSource } from '../../src/ingest/intake.ts';
+import { Peek, type RecordProjection } from '../../src/ingest/peek.ts';
+import { BatchReader } from '../../src/lanes/batch-reader.ts';
+import { ManualClock } from '../domain/manual-clock.ts';
+
+/** Longer than a refused record may hold back the next poll. */
+const LONGEST_HOLD_MS = 500;
+
+type PollCallback = Parameters<RecordSource['poll']>[1];
+
+/** What a lane was sent, in order. */
+export interface Admitted {
+  readonly lane: number;
+  readonly partition: number;
+  readonly offset: number;
+  readonly tenant: string;
+  readonly bytes: number;
+  readonly assignment: number;
+  readonly sequence: number;
+}
+
+interface FakePartition {
+  readonly records: readonly SourceRecord[];
+  next: number;
+  paused: boolean;
+}
+
+/** A partition's log on "Kafka", paused and resumed as librdkafka does it; polls are answered when the test says. */
+export class FakeSource implements RecordSource {
+  readonly partitions: readonly FakePartition[];
+  readonly calls: string[] = [];
+  #waiting: PollCallback | null = null;
+  #turn = 0;
+
+  constructor(logs: readonly (readonly SourceRecord[])[]) {
+    this.partitions = logs.map((records) => ({ records, next: 0, paused: false }));
+  }
+
+  get isPolled(): boolean {
+    return this.#waiting !== null;
+  }
+
+  get isReadToTheEnd(): boolean {
+    return this.partitions.every(({ records, next }) => next === records.length);
+  }
+
+  poll(_max: number, callback: PollCallback): void {
+    if (this.#waiting !== null) throw new Error('polled twice at once');
+    this.#waiting = callback;
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const { partition } of partitions) this.#set(partition, true);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    for (const { partition } of partitions) this.#set(partition, false);
+  }
+
+  /** Reads a partition again from some records before, as after a pause that raced with a fetch. */
+  rewind(partition: number, by: number): void {
+    const log = this.partitions[partition]!;
+    log.next = Math.max(0, log.next - by);
+  }
+
+  /** Answers the poll that waits with up to so many records, the partitions taking turns. */
+  answer(max: number, error: string | null = null): void {
+    const callback = this.#waiting;
+    if (callback === null) throw new Error('nobody polls');
+    this.#waiting = null;
+    const records: SourceRecord[] = [];
+    for (let tries = 0; error === null && records.length < max && tries < max + this.partitions.length; tries++) {
+      const log = this.partitions[this.#turn++ % this.partitions.length]!;
+      const record = log.paused ? undefined : log.records[log.next];
+      if (record === undefined) continue;
+      records.push(record);
+      log.next++;
+    }
+    callback(error, records);
+  }
+
+  #set(partition: number, paused: boolean): void {
+    const log = this.partitions[partition]!;
+    // Resume only what you paused: librdkafka's races are about the rest.
+    if (log.paused === paused) throw new Error(`partition ${partition} is ${paused ? '' : 'not '}paused already`);
+    log.paused = paused;
+    this.calls.push(`${paused ? 'pause' : 'resume'} ${partition}`);
+  }
+}
+
+class FakeFeed implements LaneFeed {
+  readonly admitted: Admitted[] = [];
+  readonly #partitionOf: (assignment: number) => number;
+
+  constructor(partitionOf: (assignment: number) => number) {
+    this.#partitionOf = partitionOf;
+  }
+
+  send(lane: number, buffer: ArrayBuffer, count: number): void {
+    const reader = new BatchReader(buffer, count);
+    while (reader.next()) {
+      const { assignment, sequence, offset, tenant, payloadBytes: bytes } = reader;
+      this.admitted.push({ lane, partition: this.#partitionOf(assignment), offset, tenant, bytes, assignment, sequence });
+    }
+  }
+}
+
+/** Records are: magic 0, schema id, tenant. */
+const tenantToTheEnd = (range: { end: number }): RecordProjection => ({
+  walk: (_value, _start, end) => {
+    range.end = end;
+    return 0;
+  },
+  tenantStart: () => 5,
+  tenantEnd: () => range.end,
+});
+
+export function recordOf(partition: number, offset: number, tenant: string, schemaId = 1): SourceRecord {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(schemaId, 1);
+  return { topic: 't', partition, offset, timestamp: 1, value: Buffer.concat([head, Buffer.from(tenant)]) };
+}
+
+/** An intake on fakes: everything the pipeline would do happens when the test says. */
+export class IntakeBench {
+  readonly clock = new ManualClock();
+  readonly source: FakeSource;
+  readonly feed: FakeFeed;
+  readonly gate: FlowGate;
+  readonly assignments = new Assignments();
+  readonly knownSchemas = new Set<number>([1]);
+  readonly neededSchemas: number[] = [];
+  readonly errors: string[] = [];
+  readonly intake: Intake;
+  mayAdmit = true;
+  #released = 0;
+
+  constructor(logs: readonly (readonly SourceRecord[])[], lanes: number, bounds: LaneBounds) {
+    const projection = tenantToTheEnd({ end: 0 });
+    this.source = new FakeSource(logs);
+    const partitionOf = new Map<number, number>();
+    logs.forEach((_, partition) => partitionOf.set(this.assignments.begin({ topic: 't', partition }).id, partition));
+    this.feed = new FakeFeed((assignment) => partitionOf.get(assignment) ?? -1);
+    this.gate = new FlowGate(lanes, bounds);
+    this.intake = new Intake({
+      source: this.source,
+      feed: this.feed,
+      lanes,
+      assignments: this.assignments,
+      gate: this.gate,
+      peek: new Peek({ find: (id) => (this.knownSchemas.has(id) ? projection : 'unresolved') }, 1024),
+      clock: this.clock,
+      mappingOf: () => ({ tenant: { from: 'avro', path: ['tenantId'] } }) as unknown as FieldMapping,
+      mayAdmit: () => this.mayAdmit,
+      onSchemaNeeded: (schemaId) => this.neededSchemas.push(schemaId),
+      onError: (message) => this.errors.push(message),
+    });
+  }
+
+  get paused(): number {
+    return [...this.assignments.all()].filter((assignment) => this.intake.isPaused(assignment)).length;
+  }
+
+  /** One poll answered, and the next one asked for unless a refused record holds it back. */
+  async poll(max: number, error: string | null = null): Promise<void> {
+    await this.untilPolled();
+    this.source.answer(max, error);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets the time pass that a refused record may hold back the next poll. The test's timers are faked. */
+  async untilPolled(): Promise<void> {
+    if (!this.source.isPolled) await vi.advanceTimersByTimeAsync(LONGEST_HOLD_MS);
+  }
+
+  /** The lanes let go of the oldest so many records, which are durable at once. */
+  release(count: number): void {
+    const gone = this.feed.admitted.slice(this.#released, this.#released + count);
+    this.#released += gone.length;
+    for (const { lane, bytes, assignment, sequence } of gone) {
+      this.gate.release(lane, 1, bytes);
+      this.assignments.release(assignment, sequence);
+    }
+    if (gone.length > 0) this.intake.onRoom();
+  }
+
+  offsetsOf(partition: number): number[] {
+    return this.feed.admitted.filter((record) => record.partition === partition).map(({ offset }) => offset);
+  }
+}

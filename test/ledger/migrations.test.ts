@@ -1,0 +1,110 @@
+/** A ledger that does not fit the program is refused before anything is written to it. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { UserError } from '../../src/domain/errors.ts';
+import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import { migrate, type Migration, type MigrationTarget } from '../../src/ledger/migrations.ts';
+
+const createTable = (name: string): string =>
+  `CREATE TABLE IF NOT EXISTS ${name} (a String) ENGINE = MergeTree ORDER BY a`;
+const ONE: Migration = { version: 1, name: 'one', statements: [createTable('one')] };
+const TWO: Migration = { version: 2, name: 'two', statements: [createTable('two'), createTable('two_b')] };
+
+let ledger: Ledger;
+beforeAll(async () => {
+  ledger = await openLedger({
+    url: null,
+    username: 'default',
+    password: '',
+    database: 'migrating',
+    embeddedPath: null,
+    requestTimeoutMs: 30_000,
+  });
+});
+afterAll(async () => {
+  await ledger.close();
+});
+
+/** A database without the ledger's own migrations, reached through the ledger's query method. */
+async function emptyTarget(ran: string[] = []): Promise<MigrationTarget> {
+  for (const { name } of await tables()) await ledger.query(`DROP TABLE ${name} SYNC`);
+  return {
+    database: 'migrating',
+    createDatabase: () => Promise.resolve(),
+    command: async (sql, params) => {
+      ran.push(sql);
+      await ledger.query(sql, params);
+    },
+    query: (sql, params) => ledger.query(sql, params),
+  };
+}
+
+const tables = (): Promise<{ name: string }[]> =>
+  ledger.query('SELECT name FROM system.tables WHERE database = {database:String} ORDER BY name', {
+    database: 'migrating',
+  });
+
+async function userError(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => new Error('nothing was thrown'),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(UserError);
+  return (error as UserError).message;
+}
+
+describe('migrate', () => {
+  test('applies what is missing, in order, once', async () => {
+    const target = await emptyTarget();
+    expect(await migrate(target, [ONE])).toEqual([1]);
+    expect(await migrate(target, [ONE, TWO])).toEqual([2]);
+    expect(await migrate(target, [ONE, TWO])).toEqual([]);
+    expect((await tables()).map(({ name }) => name)).toEqual(['one', 'schema_migrations', 'two', 'two_b']);
+  });
+
+  test('goes on where a crash left it between two statements', async () => {
+    const target = await emptyTarget();
+    await migrate(target, [ONE]);
+    await target.command(TWO.statements[0] as string);
+    expect(await migrate(target, [ONE, TWO])).toEqual([2]);
+  });
+
+  test('several processes at once all come through', async () => {
+    const target = await emptyTarget();
+    await Promise.all([
+      migrate(target, [ONE, TWO]),
+      migrate(target, [ONE, TWO]),
+      migrate(target, [ONE, TWO]),
+    ]);
+    expect(await migrate(target, [ONE, TWO])).toEqual([]);
+  });
+
+  test('refuses a ledger that is newer than the program', async () => {
+    const ran: string[] = [];
+    const target = await emptyTarget(ran);
+    await migrate(target, [ONE, TWO]);
+    const before = ran.length;
+    expect(await userError(migrate(target, [ONE]))).toMatch(
+      /^clickhouse\.database "migrating" has migration 2 \(two\), which this program does not know/,
+    );
+    expect(ran.slice(before)).toHaveLength(1);
+  });
+
+  test('refuses a ledger that ran other statements under the same number', async () => {
+    const target = await emptyTarget();
+    await migrate(target, [ONE]);
+    const edited: Migration = { ...ONE, statements: [`${createTable('one')} `] };
+    expect(await userError(migrate(target, [edited, TWO]))).toMatch(
+      /ran other statements as migration 1 \(one\)/,
+    );
+    expect((await tables()).map(({ name }) => name)).not.toContain('two');
+  });
+
+  test('a statement that fails is told with its migration, and does not count as applied', async () => {
+    const target = await emptyTarget();
+    const broken: Migration = { version: 2, name: 'broken', statements: ['CREATE NONSENSE'] };
+    expect(await userError(migrate(target, [ONE, broken]))).toMatch(
+      /^migration 2 \(broken\) failed: .*SYNTAX_ERROR/,
+    );
+    expect(await migrate(target, [ONE, TWO])).toEqual([2]);
+  });
+});
