@@ -18,7 +18,7 @@ const LANE_PARTS = [
   '^src/observability/lane-(counters|slots)[.]ts$',
 ];
 
-const ENTRIES = '^src/(cli/main|demo/main|lanes/thread)[.]ts$';
+const ENTRIES = '^src/(cli/main|demo/main|demo/receivers-process|lanes/thread)[.]ts$';
 
 const inPackage = (...names) => `node_modules/(${names.join('|')})/`.replaceAll('.', '[.]');
 

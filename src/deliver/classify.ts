@@ -46,47 +46,47 @@ export const DEADLINE_CODE = 'EVENTDISPATCH_DEADLINE';
 /** The code of a target whose address may not be reached. */
 export const BLOCKED_CODE = 'EVENTDISPATCH_BLOCKED';
 
-const LOCAL_CODES: Readonly<Record<string, string>> = {
-  EMFILE: 'no_descriptors',
-  ENFILE: 'no_descriptors',
-  EADDRNOTAVAIL: 'no_local_port',
-  ENOBUFS: 'no_buffers',
-  ENOMEM: 'no_memory',
-  UND_ERR_DESTROYED: 'shutdown',
-  UND_ERR_CLOSED: 'shutdown',
-};
+const LOCAL_CODES: ReadonlyMap<string, string> = new Map([
+  ['EMFILE', 'no_descriptors'],
+  ['ENFILE', 'no_descriptors'],
+  ['EADDRNOTAVAIL', 'no_local_port'],
+  ['ENOBUFS', 'no_buffers'],
+  ['ENOMEM', 'no_memory'],
+  ['UND_ERR_DESTROYED', 'shutdown'],
+  ['UND_ERR_CLOSED', 'shutdown'],
+]);
 
-const ERROR_REASONS: Readonly<Record<string, string>> = {
-  [DEADLINE_CODE]: 'deadline',
-  ECONNREFUSED: 'connect_refused',
-  ECONNRESET: 'reset',
-  EPIPE: 'reset',
-  UND_ERR_SOCKET: 'closed',
-  ETIMEDOUT: 'connect_timeout',
-  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
-  EHOSTUNREACH: 'unreachable',
-  ENETUNREACH: 'unreachable',
-  ENOTFOUND: 'dns_not_found',
-  ENODATA: 'dns_not_found',
-  ESERVFAIL: 'dns_failed',
-  EREFUSED: 'dns_failed',
-  ECONNABORTED: 'reset',
-  EAI_AGAIN: 'dns_failed',
-  ETIMEOUT: 'dns_timeout',
-  UND_ERR_HEADERS_OVERFLOW: 'response_headers_too_large',
-  CERT_HAS_EXPIRED: 'tls_expired',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'tls_wrong_name',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls_untrusted',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls_untrusted',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls_untrusted',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls_untrusted',
-};
+const ERROR_REASONS: ReadonlyMap<string, string> = new Map([
+  [DEADLINE_CODE, 'deadline'],
+  ['ECONNREFUSED', 'connect_refused'],
+  ['ECONNRESET', 'reset'],
+  ['EPIPE', 'reset'],
+  ['UND_ERR_SOCKET', 'closed'],
+  ['ETIMEDOUT', 'connect_timeout'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'connect_timeout'],
+  ['EHOSTUNREACH', 'unreachable'],
+  ['ENETUNREACH', 'unreachable'],
+  ['ENOTFOUND', 'dns_not_found'],
+  ['ENODATA', 'dns_not_found'],
+  ['ESERVFAIL', 'dns_failed'],
+  ['EREFUSED', 'dns_failed'],
+  ['ECONNABORTED', 'reset'],
+  ['EAI_AGAIN', 'dns_failed'],
+  ['ETIMEOUT', 'dns_timeout'],
+  ['UND_ERR_HEADERS_OVERFLOW', 'response_headers_too_large'],
+  ['CERT_HAS_EXPIRED', 'tls_expired'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls_wrong_name'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls_untrusted'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'tls_untrusted'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls_untrusted'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'tls_untrusted'],
+]);
 
 /** Total: every end of an attempt has exactly one verdict, and a status seen outranks what came after it. */
 export function classify(end: AttemptEnd): Verdict {
   if (end.status !== 0) return ofStatus(end.status, end.hasRetryAfter);
   if (end.errorCode === BLOCKED_CODE) return { class: 'blocked', reason: 'address_blocked' };
-  const local = LOCAL_CODES[end.errorCode];
+  const local = LOCAL_CODES.get(end.errorCode);
   if (local !== undefined) return { class: 'local', reason: local };
   return {
     class: end.requestSent ? 'failed_after_send' : 'failed_before_send',
@@ -106,7 +106,7 @@ function ofStatus(status: number, hasRetryAfter: boolean): Verdict {
 }
 
 function reasonOfError(code: string): string {
-  const known = ERROR_REASONS[code];
+  const known = ERROR_REASONS.get(code);
   if (known !== undefined) return known;
   if (code.startsWith('HPE_')) return 'response_malformed';
   if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code === 'EPROTO') return 'tls_failed';

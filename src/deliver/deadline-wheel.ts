@@ -74,8 +74,8 @@ export class DeadlineWheel {
         this.remove(entry);
         entry.onDeadline();
       }
-      // An expiry may take its neighbours off as well; then the rest of the list waits for the next turn of its head.
-      entry = next !== null && next.wheelSlot === slot ? next : null;
+      // An expiry may take its neighbours off as well: the list is then read from its head again.
+      entry = next === null || next.wheelSlot === slot ? next : (this.#heads[slot] ?? null);
     }
   }
 }

@@ -17,6 +17,8 @@ const TENANTS = 20;
 const START_TIMEOUT_MS = 30_000;
 /** For everything produced to become durable, and once more for the drain. */
 const DRAIN_DEADLINE_MS = 20_000;
+/** For a run that failed: its lanes must not outlive the ledger they write to. */
+const FAILED_DRAIN_DEADLINE_MS = 1_000;
 
 export interface DemoParts {
   readonly dispatcher: Dispatcher;
@@ -33,6 +35,7 @@ export class DemoRun {
   readonly #phases: Phases;
   readonly #failures: string[] = [];
   #producer: SampleProducer | null = null;
+  #drained = false;
 
   constructor(parts: DemoParts) {
     this.#parts = parts;
@@ -62,10 +65,11 @@ export class DemoRun {
     return (await this.#report()) && holds;
   }
 
-  /** Leaves no producer behind. */
+  /** Leaves no producer behind, and a dispatcher that can be closed, also after a failure. */
   async close(): Promise<void> {
     this.#view.end();
     await this.#producer?.stop();
+    if (!this.#drained) await this.#parts.dispatcher.drain(FAILED_DRAIN_DEADLINE_MS);
   }
 
   #introduce(): void {
@@ -139,8 +143,9 @@ export class DemoRun {
     const { dispatcher } = this.#parts;
     const { openRecords, ledger } = dispatcher.stats();
     this.#view.note(`draining: ${openRecords} records open, ${ledger.pendingRows} ledger rows pending`);
-    const drained = await this.#phases.during('draining', null, dispatcher.drain(DRAIN_DEADLINE_MS));
-    if (!drained) this.#failures.push('the drain left records open or uncommitted');
+    this.#drained = true;
+    const isEmpty = await this.#phases.during('draining', null, dispatcher.drain(DRAIN_DEADLINE_MS));
+    if (!isEmpty) this.#failures.push('the drain left records open or uncommitted');
   }
 
   async #report(): Promise<boolean> {

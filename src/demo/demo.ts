@@ -1,5 +1,6 @@
 import { startDispatcher } from '../app/dispatcher.ts';
 import type { DemoOptions } from '../cli/demo-options.ts';
+import { messageOf } from '../domain/errors.ts';
 import { createLogger } from '../observability/log.ts';
 import { Receivers } from './children.ts';
 import { writeDemoConfig } from './demo-config.ts';
@@ -25,6 +26,15 @@ export async function runDemo(options: DemoOptions, folder: DemoFolder, stop: Ab
     closers.push(() => run.close());
     return await run.play(options);
   } finally {
-    for (const close of closers.reverse()) await close();
+    for (const close of closers.reverse()) await quietly(close, folder);
+  }
+}
+
+/** What fails while closing must not hide what failed before it. */
+async function quietly(close: () => Promise<unknown>, folder: DemoFolder): Promise<void> {
+  try {
+    await close();
+  } catch (error) {
+    folder.log.write(`closing failed: ${messageOf(error)}\n`);
   }
 }

@@ -112,15 +112,14 @@ const CLAIMS: readonly { readonly claim: string; readonly breaches: string }[] =
       FROM ended LEFT ANTI JOIN expected USING (tenant, event_id, destination_id)`,
   },
   {
-    claim:
-      'each outcome is one it can have, with its reason: delivered, dead, rejected, or filtered when no filter wants it',
+    claim: 'each outcome fits its event (delivered, dead, rejected; filtered) and has a reason',
     breaches: `SELECT tenant, event_id, destination_id, outcome, reason
       FROM attempts
       WHERE is_final AND NOT (reason != ''
         AND if(destination_id = '', outcome = 'filtered', outcome IN ('delivered', 'dead', 'rejected')))`,
   },
   {
-    claim: 'each row names the type, topic, partition and offset the producer knows',
+    claim: 'each row names the tenant, type, topic, partition and offset the producer knows',
     breaches: `SELECT tenant, event_id, event_type, topic, partition, offset
       FROM attempts
       LEFT ANTI JOIN (SELECT *, {topic:String} AS topic FROM manifest) AS known

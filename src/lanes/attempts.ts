@@ -22,6 +22,8 @@ export interface AttemptsOptions {
   readonly read: ReadBounds;
   /** The delivery has ended, one way or the other. */
   onEnded(delivery: Delivery): void;
+  /** Connections are free that nothing waited for. */
+  onRoom(): void;
 }
 
 /** Makes attempts: sends a delivery, judges how it went, writes it down, and decides what follows. */
@@ -83,6 +85,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
       queue.origin.release();
       queue.pump();
     }
+    this.#options.onRoom();
   };
 
   #conclude(delivery: Delivery, exchange: Exchange<Delivery>, verdict: Verdict, durationMs: number): void {

@@ -16,6 +16,18 @@ import type { Outbox } from './outbox.ts';
 import type { LaneTask, ToLane } from './protocol.ts';
 import type { Tenants } from './tenants.ts';
 
+/**
+ * Records are decoded while fewer deliveries than this wait for their turn. What
+ * is ahead stays packed, since a thousand decoded events that wait are a thousand
+ * objects the garbage collector copies from generation to generation.
+ */
+const WAITING_DELIVERIES = 128;
+/**
+ * How many records a tick decodes whatever waits, so that a tenant whose
+ * destinations are slow holds up the others of its lane for a moment only.
+ */
+const RECORDS_PER_TICK = 256;
+
 export interface LaneOptions {
   readonly fields: LaneTask['fields'];
   readonly clock: Clock;
@@ -35,6 +47,8 @@ export interface LaneOptions {
 export class Lane {
   readonly #options: LaneOptions;
   readonly #assignments = new Map<number, LaneAssignment>();
+  /** Batches with records that are not decoded yet, oldest first; the first one stands on its next record. */
+  readonly #inbox: BatchReader[] = [];
   #openRecords = 0;
   #openBytes = 0;
 
@@ -52,7 +66,8 @@ export class Lane {
         this.#begin(message);
         break;
       case 'batch':
-        this.#takeBatch(new BatchReader(message.buffer, message.count));
+        this.#inbox.push(new BatchReader(message.buffer, message.count));
+        this.takeRecords();
         break;
       case 'abandon':
         this.#abandon(message.assignments);
@@ -64,6 +79,7 @@ export class Lane {
   tick(): void {
     const { client, clock, counters, outbox } = this.#options;
     client.tick(clock.monotonicMs());
+    for (let i = 0; i < RECORDS_PER_TICK && this.#takeNextRecord(); i++);
     counters.set(laneSlots.openRecords, this.#openRecords);
     counters.set(laneSlots.openBytes, this.#openBytes);
     counters.set(laneSlots.connections, client.inFlight);
@@ -91,15 +107,29 @@ export class Lane {
     this.#options.outbox.post();
   }
 
-  #takeBatch(batch: BatchReader): void {
-    while (batch.next()) this.#takeRecord(batch);
-    this.#options.outbox.postIfFull();
+  /** Decodes what there is work for. To be called when deliveries have left. */
+  takeRecords(): void {
+    const { counters } = this.#options;
+    while (counters.get(laneSlots.queuedDeliveries) < WAITING_DELIVERIES && this.#takeNextRecord());
+  }
+
+  /** @returns false when the inbox is empty. */
+  #takeNextRecord(): boolean {
+    for (let batch = this.#inbox[0]; batch !== undefined; batch = this.#inbox[0]) {
+      if (batch.next()) {
+        this.#takeRecord(batch);
+        return true;
+      }
+      this.#inbox.shift();
+    }
+    return false;
   }
 
   #takeRecord(batch: BatchReader): void {
     const assignment = this.#assignments.get(batch.assignment);
     if (assignment === undefined) {
-      throw new Error(`batch names assignment ${batch.assignment}, which this lane was never told of or which has ended`);
+      this.#options.outbox.letGo(batch.payloadBytes);
+      return;
     }
     const record = new OpenRecord(
       {

@@ -4,7 +4,7 @@ import type { OpenRecord } from './open-record.ts';
 
 /** It is posted when it has this much of anything, or when the lane ticks. */
 const FULL_ROW_BYTES = 256 * 1024;
-const FULL_RECORDS = 256;
+const FULL_RECORDS = 1_000;
 
 /**
  * What a lane has finished and main has not heard of: ledger rows, already
@@ -39,12 +39,18 @@ export class Outbox {
   /** All deliveries of the record have ended. */
   done({ origin }: OpenRecord): void {
     this.#records.push(origin.assignment.id, origin.sequence);
-    this.#release(origin.bytes);
+    this.letGo(origin.bytes);
   }
 
   /** The record is given up, not done: its assignment has ended. */
   abandoned({ origin }: OpenRecord): void {
-    this.#release(origin.bytes);
+    this.letGo(origin.bytes);
+  }
+
+  /** A record of this size is not the lane's any more. */
+  letGo(bytes: number): void {
+    this.#releasedRecords++;
+    this.#releasedBytes += bytes;
   }
 
   postIfFull(): void {
@@ -76,10 +82,5 @@ export class Outbox {
     if (attempts !== null) transfer.push(attempts.bytes.buffer);
     if (events !== null) transfer.push(events.bytes.buffer);
     this.#post(message, transfer);
-  }
-
-  #release(bytes: number): void {
-    this.#releasedRecords++;
-    this.#releasedBytes += bytes;
   }
 }

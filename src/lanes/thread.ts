@@ -76,6 +76,9 @@ function composeLane(task: LaneTask): ComposedLane {
     onEnded: (delivery) => {
       lane.endDelivery(delivery.record);
     },
+    onRoom: () => {
+      lane.takeRecords();
+    },
   });
   const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
   const openQueue = (destination: Destination): DeliveryQueue =>

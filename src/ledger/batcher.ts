@@ -1,9 +1,15 @@
-import { hash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { LedgerConfig } from '../config/config.ts';
 import type { Clock } from '../domain/clock.ts';
 import { LEDGER_TABLES, type LedgerTable } from './columns.ts';
 import { toLedgerError, type LedgerError } from './errors.ts';
 import { retryDelayMs } from './retry-delay.ts';
+
+/**
+ * A token is drawn when a batch is frozen and kept with its bytes. A hash of them
+ * would tell as much, and cost the main thread more than all else it does per row.
+ */
+const TOKEN_BYTES = 16;
 
 /** What a lane finished, already encoded. Never split, so a record's rows and its end stay together. */
 export interface LedgerChunk {
@@ -366,5 +372,5 @@ function partOf(table: LedgerTable, chunks: readonly LedgerChunk[]): Part {
     rows += table === 'attempts' ? chunk.attemptRows : chunk.eventRows;
   }
   const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
-  return { table, bytes, rows, token: hash('sha256', bytes, 'hex') };
+  return { table, bytes, rows, token: randomBytes(TOKEN_BYTES).toString('hex') };
 }

@@ -3,6 +3,7 @@ import type { RecordHeader } from '../domain/record.ts';
 /** The broker's and librdkafka's code for a record that is too large. */
 const MESSAGE_TOO_LARGE = 10;
 const RETRY_DELAY_MS = 500;
+const OUR_HEADERS = 'eventdispatch-';
 
 /** What leaves by a Kafka topic instead of over HTTP. */
 export interface HandoverRecord {
@@ -47,8 +48,8 @@ export interface HandoverStats {
  * Writes dead letters and bad events to their topics, each until the broker has
  * it: a refused or timed-out record is offered again, for ever, because its source
  * offset stays open meanwhile and nothing else keeps it. One that the broker will
- * never take, being too large, goes without its value, which the source offset in
- * its headers still points to.
+ * never take, being too large, goes without its value, if need be without its own
+ * key and headers too: the source offset in ours still points to them.
  */
 export class HandoverProducer {
   readonly stats: HandoverStats = {
@@ -80,31 +81,30 @@ export class HandoverProducer {
     this.stats.pendingRecords++;
     this.stats.pendingBytes += handover.value?.length ?? 0;
     this.#counts(handover).pending++;
-    this.#produce(handover, handover.value === null ? null : Buffer.from(handover.value.buffer), handover.headers);
+    this.#produce(handover, handover);
   }
 
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  #produce(handover: HandoverRecord, value: Buffer | null, headers: readonly RecordHeader[]): void {
+  #produce(handover: HandoverRecord, content: Content): void {
     const topic = this.#topics[handover.to];
-    const key = handover.key && Buffer.from(handover.key.buffer);
     const onAck = (error: (Error & { readonly code: number }) | null): void => {
-      if (error === null) this.#done(handover);
-      else if (error.code === MESSAGE_TOO_LARGE && value !== null) this.#produceWithoutValue(handover, value.length);
+      if (error === null) {
+        this.#done(handover);
+        return;
+      }
+      const lighter = error.code === MESSAGE_TOO_LARGE ? lighterThan(content) : null;
+      if (lighter !== null) this.#produce(handover, lighter);
       else this.#again(handover, topic, error.message);
     };
+    const { key, value, headers } = content;
     try {
-      if (!this.#producer.produce(topic, null, key, value, headers, onAck)) this.#later(handover);
+      if (!this.#producer.produce(topic, null, bufferOf(key), bufferOf(value), headers, onAck)) this.#later(handover);
     } catch (error) {
       onAck(error as Error & { readonly code: number });
     }
-  }
-
-  #produceWithoutValue(handover: HandoverRecord, bytes: number): void {
-    const note: RecordHeader = ['eventdispatch-omitted-value-bytes', Buffer.from(String(bytes))];
-    this.#produce(handover, null, [...handover.headers, note]);
   }
 
   #done(handover: HandoverRecord): void {
@@ -132,9 +132,28 @@ export class HandoverProducer {
       this.#timer = null;
       const backlog = this.#backlog;
       this.#backlog = [];
-      for (const waiting of backlog) {
-        this.#produce(waiting, waiting.value === null ? null : Buffer.from(waiting.value.buffer), waiting.headers);
-      }
+      for (const waiting of backlog) this.#produce(waiting, waiting);
     }, RETRY_DELAY_MS);
   }
+}
+
+type Content = Pick<HandoverRecord, 'key' | 'value' | 'headers'>;
+
+/** What to offer instead of something too large; null when nothing is left to leave out. */
+function lighterThan({ key, value, headers }: Content): Content | null {
+  if (value !== null) {
+    return { key, value: null, headers: [...headers, note('omitted-value-bytes', value.length)] };
+  }
+  const ours = headers.filter(([name]) => name.startsWith(OUR_HEADERS));
+  const omitted = headers.length - ours.length;
+  if (key === null && omitted === 0) return null;
+  return { key: null, value: null, headers: [...ours, note('omitted-headers', omitted)] };
+}
+
+function note(name: string, count: number): RecordHeader {
+  return [`${OUR_HEADERS}${name}`, Buffer.from(String(count))];
+}
+
+function bufferOf(bytes: Uint8Array<ArrayBuffer> | null): Buffer | null {
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

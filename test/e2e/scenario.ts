@@ -1,7 +1,13 @@
 import type { KafkaTools } from '../support/kafka-tools.ts';
 import { startClickHouseOwner, type ClickHouseOwner } from '../support/clickhouse-owner.ts';
 import { startDispatcherProcess, type DispatcherProcess } from '../support/dispatcher.ts';
-import { startReceiver, type Behaviour, type Receiver } from '../support/receiver.ts';
+import {
+  startReceiver,
+  type Behaviour,
+  type Receiver,
+  type RecordingOptions,
+  type SocketFault,
+} from '../support/receiver.ts';
 import type { ProducedEvent } from '../support/samples.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
@@ -13,12 +19,18 @@ export interface ScenarioOptions {
   readonly partitions: number;
   /** Destinations of every tenant by id, each with a receiver of its own. */
   readonly destinations: Readonly<Record<string, DestinationOptions>>;
-  /** Merged over the configuration's top-level keys. */
-  readonly config?: Readonly<Record<string, unknown>>;
+  /** Merged over the scenario's own configuration, section by section. */
+  readonly config?: Sections;
 }
+
+/** Parts of a configuration as a user writes them, by top-level key. */
+export type Sections = Readonly<Record<string, unknown>>;
 
 export interface DestinationOptions {
   readonly behaviour?: Behaviour;
+  readonly recording?: RecordingOptions;
+  /** Makes the receiver a raw socket that breaks HTTP so. */
+  readonly fault?: SocketFault;
   /** Keys of the destination as a user writes them. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
@@ -57,7 +69,7 @@ export class Scenario {
 
   static async open(options: ScenarioOptions): Promise<Scenario> {
     const receiver = await startReceiver({
-      ports: Object.entries(options.destinations).map(([name, { behaviour }]) => ({ name, behaviour: behaviour ?? {} })),
+      ports: Object.entries(options.destinations).map(([name, { settings: _, ...port }]) => ({ name, ...port })),
     });
     const owner = await startClickHouseOwner();
     const ledger = await openLedger({
@@ -85,11 +97,16 @@ export class Scenario {
     return `${this.topic}.bad-events`;
   }
 
-  /** Starts one more dispatcher of the same group. */
-  async startDispatcher(): Promise<DispatcherProcess> {
-    const dispatcher = await startDispatcherProcess(this.#config());
+  /** Starts one more dispatcher of the same group; `config` is merged over the scenario's. */
+  async startDispatcher(config: Sections = {}): Promise<DispatcherProcess> {
+    const dispatcher = await startDispatcherProcess(this.configuration(config));
     this.#dispatchers.push(dispatcher);
     return dispatcher;
+  }
+
+  /** A dispatcher's configuration as a user writes it; `config` is merged over the scenario's. */
+  configuration(config: Sections = {}): Record<string, unknown> {
+    return merged(merged(this.#ownConfiguration(), this.#options.config ?? {}), config);
   }
 
   /** The `webhook-id`s that these events make at a destination that wants all of them. */
@@ -132,8 +149,8 @@ export class Scenario {
     await this.receiver.stop();
   }
 
-  #config(): Record<string, unknown> {
-    const { kafka, destinations, config } = this.#options;
+  #ownConfiguration(): Record<string, unknown> {
+    const { kafka, destinations } = this.#options;
     return {
       kafka: {
         brokers: kafka.brokers,
@@ -153,11 +170,24 @@ export class Scenario {
         url: this.receiver.url(id),
         ...settings,
       })),
-      ...config,
     };
   }
 
   #outputs(): string {
     return this.#dispatchers.map(({ child }) => child.output().split('\n').slice(-20).join('\n')).join('\n---\n');
   }
+}
+
+/** One level deep: keys of a section that is a map in both are added to it, all else is replaced. */
+function merged(base: Sections, over: Sections): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const old = result[key];
+    result[key] = isMap(old) && isMap(value) ? { ...old, ...value } : value;
+  }
+  return result;
+}
+
+function isMap(value: unknown): value is Sections {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -23,8 +23,8 @@ const rate = fc.oneof(fc.integer({ min: 1, max: 50 }), fc.double({ min: 1 / 3600
 const burst = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.double({ min: 1, max: 1_000, noNaN: true }));
 const startMs = fc.constantFrom(0, 123.456, 1e9 + 0.1);
 
-/** Plays a schedule and returns when tokens were spent. */
-function play(bucket: TokenBucket, steps: readonly Step[], start: number): number[] {
+/** Plays a schedule, then spends what is still reserved. */
+function play(bucket: TokenBucket, steps: readonly Step[], start: number): { spentAtMs: number[]; nowMs: number } {
   const spentAtMs: number[] = [];
   let nowMs = start;
   let reserved = 0;
@@ -38,12 +38,16 @@ function play(bucket: TokenBucket, steps: readonly Step[], start: number): numbe
       spentAtMs.push(nowMs);
     }
   }
-  return spentAtMs;
+  for (; reserved > 0; reserved--) {
+    bucket.spend(nowMs);
+    spentAtMs.push(nowMs);
+  }
+  return { spentAtMs, nowMs };
 }
 
 function bound(Tested: BucketClass): fc.IProperty<[number, number, Step[], number]> {
   return fc.property(rate, burst, fc.array(step, { maxLength: 150 }), startMs, (perSecond, size, steps, start) => {
-    const spent = play(new Tested(perSecond, size), steps, start);
+    const { spentAtMs: spent } = play(new Tested(perSecond, size), steps, start);
     for (let first = 0; first < spent.length; first++) {
       for (let last = first; last < spent.length; last++) {
         const windowMs = spent[last]! - spent[first]! + ROUNDING_MS;
@@ -73,9 +77,8 @@ describe('the wait', () => {
     fc.assert(
       fc.property(rate, burst, fc.array(step, { maxLength: 60 }), startMs, (perSecond, size, steps, start) => {
         const bucket = new TokenBucket(perSecond, size);
-        play(bucket, steps, start);
-        // Spent as fast as it lets, with nothing left reserved.
-        let nowMs = start + 1e6;
+        let { nowMs } = play(bucket, steps, start);
+        // From here on spent as fast as it lets.
         for (let spent = 0; spent < 40; spent++) {
           const waitMs = bucket.waitMs(nowMs);
           if (waitMs > 0.001) expect(bucket.tryReserve(nowMs + waitMs - 0.001)).toBe(false);
