@@ -17,7 +17,7 @@ import type { Log } from '../observability/log.ts';
 import type { MainStats } from '../observability/main-stats.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { countedRegistry, type SchemaLookupCounts } from './counted-registry.ts';
-import { readMainStats } from './main-stats.ts';
+import { IDLE_STATS, readMainStats } from './main-stats.ts';
 import { logNotices } from './notices.ts';
 import { openPipeline, type Pipeline } from './pipeline.ts';
 import { drainPipeline } from './shutdown.ts';
@@ -50,7 +50,7 @@ interface Surroundings {
   readonly brokers: string;
   readonly ledger: Ledger;
   readonly producer: KafkaProducer;
-  close(): Promise<void>;
+  readonly closers: (() => Promise<void>)[];
 }
 
 /**
@@ -65,8 +65,18 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
   const lanes = blocks.map((block) => new LaneCounters(block));
   const { promise: failed, resolve: fail } = promiseWithResolver<Error>();
   const notices = logNotices(log, fail);
+  let pipeline: Pipeline | null = null;
+  let draining = false;
+  const stats = (): MainStats => (pipeline === null ? IDLE_STATS : readMainStats(pipeline, schemaLookups));
+  const readiness = (): Readiness => readReadiness(pipeline, notices.lastKafkaError, draining);
   try {
-    const pipeline = await openPipeline({
+    // Before the pipeline: a port that is taken must show before this process joins the consumer group.
+    const surface = await openSurface(config, log, { lanes, stats, readiness });
+    surroundings.closers.push(() => {
+      surface?.close();
+      return Promise.resolve();
+    });
+    const opened = await openPipeline({
       config,
       brokers: surroundings.brokers,
       instance: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
@@ -76,10 +86,7 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
       counters: blocks,
       notices,
     });
-    let draining = false;
-    const stats = (): MainStats => readMainStats(pipeline, schemaLookups);
-    const readiness = (): Readiness => readReadiness(pipeline, notices.lastKafkaError, draining);
-    const surface = await openSurface(config, log, { lanes, stats, readiness });
+    pipeline = opened;
     return {
       brokers: surroundings.brokers,
       ledger: surroundings.ledger,
@@ -90,17 +97,18 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
       failed,
       drain: (deadlineMs) => {
         draining = true;
-        return drainPipeline(pipeline, deadlineMs, log);
+        return drainPipeline(opened, deadlineMs, log);
       },
-      close: async () => {
-        surface?.close();
-        await surroundings.close();
-      },
+      close: () => closeAll(surroundings.closers),
     };
   } catch (error) {
-    await surroundings.close();
+    await closeAll(surroundings.closers);
     throw error;
   }
+}
+
+async function closeAll(closers: (() => Promise<void>)[]): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
 }
 
 function openSchemas(config: Config, counts: SchemaLookupCounts): SchemaStore {
@@ -114,9 +122,6 @@ function openSchemas(config: Config, counts: SchemaLookupCounts): SchemaStore {
 
 async function openSurroundings(config: Config, log: Log): Promise<Surroundings> {
   const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const closer of closers.reverse()) await closer();
-  };
   try {
     const ledger = await openLedger(config.clickhouse);
     closers.push(() => ledger.close());
@@ -133,9 +138,9 @@ async function openSurroundings(config: Config, log: Log): Promise<Surroundings>
       log.write('kafka_error', { error, client: 'producer' });
     });
     closers.push(() => producer.close());
-    return { brokers, ledger, producer, close };
+    return { brokers, ledger, producer, closers };
   } catch (error) {
-    await close();
+    await closeAll(closers);
     throw error;
   }
 }
@@ -171,19 +176,31 @@ async function openSurface(config: Config, log: Log, { lanes, stats, readiness }
   return surface;
 }
 
-function readReadiness(pipeline: Pipeline, lastKafkaError: string | null, draining: boolean): Readiness {
-  const { intake, assignments, batcher, lanes } = pipeline;
+function readReadiness(pipeline: Pipeline | null, lastKafkaError: string | null, draining: boolean): Readiness {
+  const intake = pipeline?.intake.stats;
   return evaluateReadiness(
     {
       draining,
-      lastPollMs: intake.stats.polls === 0 ? null : intake.stats.lastPollMs,
-      kafka: { connected: lastKafkaError === null, lastError: lastKafkaError, assignedPartitions: assignments.size },
-      ledger: batcher.health(),
-      lanes: { alive: lanes.alive, expected: lanes.size },
+      lastPollMs: intake === undefined || intake.polls === 0 ? null : intake.lastPollMs,
+      kafka: {
+        connected: pipeline !== null && lastKafkaError === null,
+        lastError: lastKafkaError,
+        assignedPartitions: pipeline?.assignments.size ?? 0,
+      },
+      ledger: pipeline?.batcher.health() ?? IDLE_LEDGER,
+      lanes: { alive: pipeline?.lanes.alive ?? 0, expected: pipeline?.lanes.size ?? 1 },
     },
     systemClock.monotonicMs(),
   );
 }
+
+const IDLE_LEDGER = {
+  state: 'ok',
+  lastError: null,
+  pendingRows: 0,
+  pendingSinceMs: null,
+  lastAckMs: null,
+} as const;
 
 function promiseWithResolver<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => undefined;

@@ -2,6 +2,27 @@ import type { MainStats, PartitionStats } from '../observability/main-stats.ts';
 import type { SchemaLookupCounts } from './counted-registry.ts';
 import type { Pipeline } from './pipeline.ts';
 
+const NO_HANDOVERS = { produced: 0, failed: 0, pending: 0 };
+
+/** Before the pipeline is open. */
+export const IDLE_STATS: MainStats = {
+  recordsPolled: 0,
+  polls: 0,
+  pollSeconds: 0,
+  partitions: [],
+  openRecords: 0,
+  openBytes: 0,
+  commits: 0,
+  commitFailures: 0,
+  rebalances: 0,
+  lanesAlive: 0,
+  laneRestarts: 0,
+  ledger: { rows: 0, bytes: 0, inserts: 0, insertFailures: 0, insertSeconds: 0, pendingRows: 0, pendingBytes: 0 },
+  deadLetters: NO_HANDOVERS,
+  badEvents: NO_HANDOVERS,
+  schemaLookups: { found: 0, unknown: 0, failed: 0 },
+};
+
 /** Gathers what the main thread's stages count, at scrape. */
 export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCounts): MainStats {
   const { intake, assignments, gate, ownership, committer, lanes, batcher, handovers } = pipeline;

@@ -4,11 +4,12 @@ import type { Log } from '../observability/log.ts';
 
 /** What the stages tell of themselves, and what becomes of it: log lines, and the state that readiness asks for. */
 export interface Notices {
-  /** The Kafka client's latest error, null when there was none. */
+  /** The Kafka client's latest error since a broker could be reached, null when there was none. */
   lastKafkaError: string | null;
   assigned(partitions: readonly TopicPartition[]): void;
   revoked(partitions: readonly TopicPartition[]): void;
   kafkaError(message: string): void;
+  kafkaConnection(isUp: boolean): void;
   pollFailed(message: string): void;
   commitFailed(message: string): void;
   schemaLookupFailed(schemaId: number, error: unknown): void;
@@ -31,6 +32,10 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
     kafkaError: (message) => {
       notices.lastKafkaError = message;
       log.write('kafka_error', { error: message });
+    },
+    kafkaConnection: (isUp) => {
+      if (isUp) notices.lastKafkaError = null;
+      else notices.lastKafkaError ??= 'no broker can be reached';
     },
     pollFailed: (message) => {
       log.write('poll_failed', { error: message });

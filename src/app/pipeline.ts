@@ -80,6 +80,10 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
       committer.answer(error, offsets);
     },
     onError: notices.kafkaError,
+    onConnection: notices.kafkaConnection,
+  }).catch(async (error: unknown) => {
+    await lanes.close();
+    throw error;
   });
   const committer = new Committer(consumer, assignments, notices.commitFailed);
   const schemaWait = new SchemaWait((id) => parts.schemas.resolve(id), notices.schemaLookupFailed);

@@ -3,18 +3,22 @@ import type { Event, FieldMapping, FieldSource } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
 import type { RecordHeader } from '../domain/record.ts';
 import { InvalidRecord } from './errors.ts';
-import { epochMs, type TimeScale } from './time-scale.ts';
+import { epochMs } from './time-scale.ts';
 
 /** A record's content, as the decoder gives it. */
 export interface DecodedRecord {
-  readonly value: unknown;
-  /** `value` as JSON text. */
-  readonly json: string;
+  /** All of it, as UTF-8 JSON. */
+  readonly data: Buffer;
   /** Full name of its schema. */
   readonly schemaName: string;
-  /** What a number in the field that `mapping.time` names counts. */
-  readonly timeScale: TimeScale;
+  /** The field a source names: a string, or a number's decimal digits; '' when there is none. */
+  text(source: AvroSource): string;
+  /** The same for a time: Unix epoch milliseconds, null when there is none that makes sense. */
+  timeMs(source: AvroSource): number | null;
 }
+
+/** A field of the record itself. */
+export type AvroSource = Extract<FieldSource, { from: 'avro' }>;
 
 /** Where a record came from, and what it carried beside its value. */
 export interface RecordOrigin {
@@ -51,33 +55,32 @@ export function buildEvent(
   tenant: string,
 ): Event {
   const { headers } = origin;
-  const { value } = decoded;
   return {
     id: identifier(
       'id',
-      headerText(headers, CLOUD_EVENTS.id) || textAt(mapping.id, value, origin) || placeOf(origin),
+      headerText(headers, CLOUD_EVENTS.id) || textAt(mapping.id, decoded, origin) || placeOf(origin),
     ),
     type: identifier(
       'type',
-      headerText(headers, CLOUD_EVENTS.type) || textAt(mapping.type, value, origin) || decoded.schemaName,
+      headerText(headers, CLOUD_EVENTS.type) || textAt(mapping.type, decoded, origin) || decoded.schemaName,
     ),
     tenant,
     timeMs: timeOf(decoded, mapping.time, origin),
-    version: identifier('version', textAt(mapping.version, value, origin)),
+    version: identifier('version', textAt(mapping.version, decoded, origin)),
     source: identifier(
       'source',
-      headerText(headers, CLOUD_EVENTS.source) || textAt(mapping.source, value, origin),
+      headerText(headers, CLOUD_EVENTS.source) || textAt(mapping.source, decoded, origin),
     ),
-    key: identifier('key', headerText(headers, CLOUD_EVENTS.key) || textAt(mapping.key, value, origin)),
-    correlationId: identifier('correlationId', textAt(mapping.correlationId, value, origin)),
-    dataJson: decoded.json,
+    key: identifier('key', headerText(headers, CLOUD_EVENTS.key) || textAt(mapping.key, decoded, origin)),
+    correlationId: identifier('correlationId', textAt(mapping.correlationId, decoded, origin)),
+    data: decoded.data,
   };
 }
 
 function timeOf(decoded: DecodedRecord, source: FieldSource, origin: RecordOrigin): number {
   return (
     epochMs(headerText(origin.headers, CLOUD_EVENTS.time), 'millis') ??
-    epochMs(valueAt(source, decoded.value, origin), decoded.timeScale) ??
+    (source.from === 'avro' ? decoded.timeMs(source) : epochMs(textAt(source, decoded, origin), 'millis')) ??
     Math.max(0, origin.timestampMs)
   );
 }
@@ -86,32 +89,15 @@ function placeOf(origin: RecordOrigin): string {
   return `${origin.topic}/${origin.partition}/${origin.offset}`;
 }
 
-function valueAt(source: FieldSource, value: unknown, origin: RecordOrigin): unknown {
+function textAt(source: FieldSource, decoded: DecodedRecord, origin: RecordOrigin): string {
   switch (source.from) {
     case 'avro':
-      return fieldAt(value, source.path);
+      return decoded.text(source);
     case 'header':
       return headerText(origin.headers, source.name);
     case 'key':
       return origin.key === null ? '' : bytesText(origin.key);
   }
-}
-
-function fieldAt(root: unknown, path: readonly string[]): unknown {
-  let value = root;
-  for (const name of path) {
-    // Own fields only: a map's value must not be found on Object.prototype.
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = (value as Record<string, unknown>)[name];
-  }
-  return value;
-}
-
-/** Numbers and booleans by their JSON text; records, arrays and nothing as no text. */
-function textAt(source: FieldSource, root: unknown, origin: RecordOrigin): string {
-  const value = valueAt(source, root, origin);
-  if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
 }
 
 /** The last header of that name, as Kafka's own `lastHeader` reads a repeated one. */

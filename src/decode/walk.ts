@@ -115,6 +115,13 @@ export class RecordWalker {
     }
   }
 
+  /** A path's int or long, exact; null when there is none. */
+  integer(path: number, buffer: Buffer): number | bigint | null {
+    const slot = this.#slotOfPath[path] as number;
+    if (this.#kinds[slot] !== IS_INTEGER) return null;
+    return decodeVarint(buffer, this.#starts[slot] as number, this.#ends[slot] as number);
+  }
+
   /**
    * Executes from `at` until that program returns.
    *

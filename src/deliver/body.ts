@@ -4,6 +4,9 @@ import type { Event } from '../domain/event.ts';
 /** Characters that JSON writes as they are: no quote, backslash, control character or lone surrogate. */
 const PLAIN = /^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/;
 
+/** A CloudEvent must name a source (CloudEvents 1.0 §3.1.1); this one says that the record did not. */
+const UNKNOWN_SOURCE = 'urn:eventdispatch:unknown-source';
+
 export const CONTENT_TYPE: Readonly<Record<BodyFormat, string>> = {
   cloudevents: 'application/cloudevents+json; charset=utf-8',
   data: 'application/json',
@@ -14,18 +17,35 @@ export const CONTENT_TYPE: Readonly<Record<BodyFormat, string>> = {
  * and the correlation id as extension attributes, or the data alone.
  */
 export function encodeBody(event: Event, format: BodyFormat): Buffer {
-  return Buffer.from(format === 'data' ? event.dataJson : cloudEvent(event), 'utf8');
+  if (format === 'data') return event.data;
+  const attributes = attributesOf(event);
+  if (attributes.length * MAX_BYTES_PER_UNIT > scratch.length) {
+    scratch = Buffer.allocUnsafeSlow(attributes.length * MAX_BYTES_PER_UNIT);
+  }
+  const attributeBytes = scratch.write(attributes, 0, 'utf8');
+  const body = Buffer.allocUnsafe(attributeBytes + event.data.length + 1);
+  scratch.copy(body, 0, 0, attributeBytes);
+  body.set(event.data, attributeBytes);
+  body[body.length - 1] = CLOSING_BRACE;
+  return body;
 }
 
-function cloudEvent(event: Event): string {
+/** UTF-8 needs at most three bytes for one UTF-16 unit. */
+const MAX_BYTES_PER_UNIT = 3;
+const CLOSING_BRACE = 0x7d;
+/** Where attributes become bytes, so that the body itself can be made as long as it will be. */
+let scratch = Buffer.allocUnsafeSlow(4096);
+
+/** The object up to its data. */
+function attributesOf(event: Event): string {
   return (
-    `{"specversion":"1.0","id":${quoted(event.id)},"source":${quoted(event.source)},"type":${quoted(event.type)}` +
+    `{"specversion":"1.0","id":${quoted(event.id)},"source":${quoted(event.source || UNKNOWN_SOURCE)},"type":${quoted(event.type)}` +
     `,"time":"${new Date(event.timeMs).toISOString()}","datacontenttype":"application/json"` +
     attribute('subject', event.key) +
     `,"tenantid":${quoted(event.tenant)}` +
     attribute('correlationid', event.correlationId) +
     attribute('eventversion', event.version) +
-    `,"data":${event.dataJson}}`
+    ',"data":'
   );
 }
 

@@ -73,6 +73,9 @@ const ERROR_REASONS: ReadonlyMap<string, string> = new Map([
   ['ECONNABORTED', 'reset'],
   ['EAI_AGAIN', 'dns_failed'],
   ['ETIMEOUT', 'dns_timeout'],
+  // undici's parser error has no code in this version; then its name is what there is.
+  ['HTTPParserError', 'response_malformed'],
+  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'response_malformed'],
   ['UND_ERR_HEADERS_OVERFLOW', 'response_headers_too_large'],
   ['CERT_HAS_EXPIRED', 'tls_expired'],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls_wrong_name'],

@@ -54,6 +54,11 @@ export function guardedConnector(
     target: buildConnector.Options,
     callback: buildConnector.Callback,
   ): void {
+    // Without an address a socket would be opened to localhost, which nobody has judged.
+    if (found.length === 0) {
+      callback(new Error(`${target.hostname} has no address`), null);
+      return;
+    }
     for (const address of found) {
       const blocked = guard(address);
       if (blocked !== null) {

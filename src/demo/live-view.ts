@@ -67,7 +67,7 @@ function plainView(output: NodeJS.WriteStream, clock: Clock): LiveView {
 }
 
 /** Everything on one line: `producing 12/30 s  in 2,001/s  delivered 3,420/s  in flight 131 …` */
-export function plainLine(view: DemoView, phase: DemoPhase): string {
+function plainLine(view: DemoView, phase: DemoPhase): string {
   const destinations = view.destinations.map(
     ({ id, delivered, retried, dead, inFlight }) =>
       `${id} ${grouped(delivered)} delivered, ${grouped(retried)} retried, ${grouped(dead)} dead, ${grouped(inFlight)} in flight`,

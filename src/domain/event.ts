@@ -13,8 +13,8 @@ export interface Event {
   /** Ordering key or aggregate; empty when the record had none. */
   readonly key: string;
   readonly correlationId: string;
-  /** The decoded record as JSON text, UTF-16 (the payload the ledger keeps once). */
-  readonly dataJson: string;
+  /** The record as JSON, UTF-8: the payload, which the ledger keeps once. */
+  readonly data: Buffer;
 }
 
 /** Where one envelope field comes from, per topic. */

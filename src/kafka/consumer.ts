@@ -15,6 +15,8 @@ export interface ConsumerListener {
   onRevoke(partitions: readonly TopicPartition[]): void;
   onCommit(error: string | null, offsets: readonly TopicPartitionOffset[]): void;
   onError(message: string): void;
+  /** Told every few seconds: whether any broker can be reached. */
+  onConnection(isUp: boolean): void;
 }
 
 /**
@@ -55,6 +57,9 @@ export class KafkaConsumer {
     );
     consumer.on('event.error', (error) => {
       listener.onError(error.message);
+    });
+    consumer.on('event.stats', (stats: { readonly message: string }) => {
+      listener.onConnection(isAnyBrokerUp(stats.message));
     });
     consumer.setDefaultConsumeTimeout(limits.pollTimeoutMs);
     return new Promise((resolve, reject) => {
@@ -140,4 +145,10 @@ export class KafkaConsumer {
   get #isIncremental(): boolean {
     return this.#consumer.rebalanceProtocol() === 'COOPERATIVE';
   }
+}
+
+/** Reads librdkafka's statistics (STATISTICS.md): the state of each broker connection. */
+function isAnyBrokerUp(statistics: string): boolean {
+  const { brokers } = JSON.parse(statistics) as { brokers: Record<string, { state: string }> };
+  return Object.values(brokers).some(({ state }) => state === 'UP');
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import kafka from 'node-rdkafka';
 import { UserError, messageOf } from '../domain/errors.ts';
 import type { RecordHeader } from '../domain/record.ts';
@@ -6,6 +7,9 @@ import type { RecordHeader } from '../domain/record.ts';
 const QUEUE_FULL = -184;
 const POLL_INTERVAL_MS = 5;
 const CONNECT_TIMEOUT_MS = 30_000;
+/** Begins the name of a header whose value is Base64 of what it was. */
+const BASE64_PREFIX = 'eventdispatch-base64.';
+const ADDRESSED = Buffer.alloc(1);
 
 /** Told once per record: the broker has it at this place, or why it has not. */
 export type OnAck = (error: KafkaError | null, partition: number, offset: number) => void;
@@ -44,6 +48,7 @@ export class KafkaProducer {
   /**
    * Hands a record to librdkafka's queue.
    * @param partition null leaves the choice to the key's hash.
+   * @param headers node-rdkafka carries text only; any other value goes in Base64, under `BASE64_PREFIX` and its name.
    * @returns false when the queue is full: poll, wait, and offer it again.
    * @throws KafkaError for what can never be sent (too large, unknown topic name …).
    */
@@ -55,9 +60,9 @@ export class KafkaProducer {
     headers: readonly RecordHeader[],
     onAck: OnAck,
   ): boolean {
-    const native = headers.map(([name, bytes]) => ({ [name]: Buffer.from(bytes) }));
+    const native = headers.map(nativeHeader);
     try {
-      this.#producer.produce(topic, partition, value, key, null, onAck, native);
+      this.#producer.produce(topic, partition, present(value), present(key), null, onAck, native);
     } catch (error) {
       const code = (error as { code?: number }).code ?? 0;
       if (code === QUEUE_FULL) return false;
@@ -90,6 +95,18 @@ export class KafkaProducer {
       });
     });
   }
+}
+
+/** node-rdkafka makes a C string of a header's value: what is not UTF-8 it replaces, and at a zero byte it ends. */
+function nativeHeader([name, bytes]: RecordHeader): kafka.MessageHeader {
+  const value = Buffer.from(bytes);
+  if (isUtf8(value) && !value.includes(0)) return { [name]: value };
+  return { [BASE64_PREFIX + name]: value.toString('base64') };
+}
+
+/** It takes empty bytes for none where they have no address; a view on other memory has one. */
+function present(bytes: Buffer | null): Buffer | null {
+  return bytes?.length === 0 ? ADDRESSED.subarray(0, 0) : bytes;
 }
 
 /**

@@ -22,6 +22,7 @@ export function consumerProperties(kafka: KafkaConfig, brokers: string): Record<
     'socket.keepalive.enable': true,
     'topic.metadata.refresh.interval.ms': 30_000,
     'auto.offset.reset': 'earliest',
+    'statistics.interval.ms': 2_000,
     ...kafka.properties,
     ...kafka.consumerProperties,
     ...groupProperties(kafka),

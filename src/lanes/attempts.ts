@@ -5,7 +5,6 @@ import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { attemptSlots, destinationSlots, laneSlots } from '../observability/lane-slots.ts';
 import { backoffMs } from '../retry/backoff.ts';
-import type { Alarm } from './alarm.ts';
 import type { Delivery, DeliveryQueue, DeliverySender } from './delivery-queue.ts';
 import { deadLetter } from './handovers.ts';
 import type { LedgerEntries } from './ledger-entries.ts';
@@ -15,7 +14,6 @@ export interface AttemptsOptions {
   readonly client: HttpClient;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly alarm: Alarm;
   readonly entries: LedgerEntries;
   readonly outbox: Outbox;
   readonly counters: LaneCounters;
@@ -111,7 +109,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     if (outcome !== 'delivered') delivery.queue.counters.destination.add(destinationSlots.failed);
     if (outcome === 'retrying' && !isGivenUp) {
       counters.add(laneSlots.retriesScheduled);
-      this.#retryLater(delivery, delayMs);
+      delivery.queue.addLater(delivery, this.#options.clock.monotonicMs() + delayMs);
       return;
     }
     if (outcome === 'delivered') this.#countDelivered(delivery);
@@ -121,11 +119,6 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
       if (!isGivenUp) outbox.handover(deadLetter(delivery, outcome, verdict.reason, exchange.status));
     }
     this.#options.onEnded(delivery);
-  }
-
-  #retryLater(delivery: Delivery, delayMs: number): void {
-    delivery.record.detach();
-    this.#options.alarm.set(delivery, this.#options.clock.monotonicMs() + delayMs);
   }
 
   #countDelivered(delivery: Delivery): void {

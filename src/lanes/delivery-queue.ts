@@ -28,7 +28,7 @@ export class Delivery implements Due {
 
   /** Its back-off is over. */
   onDue(): void {
-    this.queue.add(this);
+    this.queue.addDelayed(this);
   }
 }
 
@@ -65,6 +65,8 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
   #head: Delivery | null = null;
   #tail: Delivery | null = null;
   #length = 0;
+  /** Deliveries whose back-off runs. */
+  #delayed = 0;
 
   constructor(
     destination: Destination,
@@ -88,8 +90,9 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     return this.#length;
   }
 
+  /** Whether nothing is on its way by this queue: queued, in flight, or in its back-off. */
   get isIdle(): boolean {
-    return this.#length === 0 && this.inFlight === 0;
+    return this.#length === 0 && this.inFlight === 0 && this.#delayed === 0;
   }
 
   /** Queues a delivery and sends what may be sent; one that stays lets go of its batch. */
@@ -97,6 +100,19 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     this.#append(delivery);
     this.pump();
     if (this.#tail === delivery) delivery.record.detach();
+  }
+
+  /** Queues a delivery when its back-off is over; until then it lets go of its batch, too. */
+  addLater(delivery: Delivery, dueMs: number): void {
+    this.#delayed++;
+    delivery.record.detach();
+    this.#alarm.set(delivery, dueMs);
+  }
+
+  /** For the delivery itself, when its back-off is over. */
+  addDelayed(delivery: Delivery): void {
+    this.#delayed--;
+    this.add(delivery);
   }
 
   /** Sends while all gates are open. */

@@ -1,7 +1,7 @@
-import { AvroDecoder } from '../decode/avro-decoder.ts';
-import { buildEvent, type DecodedRecord } from '../decode/envelope.ts';
+import { buildEvent } from '../decode/envelope.ts';
 import { InvalidRecord } from '../decode/errors.ts';
-import type { Event, FieldMapping } from '../domain/event.ts';
+import { RecordDecoder } from '../decode/record-decoder.ts';
+import type { Event } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
 import type { InvalidReason } from '../domain/outcome.ts';
 import { unpackHeaders } from '../domain/packed-headers.ts';
@@ -10,9 +10,9 @@ import type { OpenRecord } from './open-record.ts';
 
 const NO_HEADERS: readonly RecordHeader[] = [];
 
-/** Makes events of records: full Avro decode, JSON, envelope. Main has walked their bytes before. */
+/** Makes events of records: JSON, envelope. Main has walked their bytes before. */
 export class EventReader {
-  readonly #decoder = new AvroDecoder();
+  readonly #decoder = new RecordDecoder();
 
   define(schemaId: number, source: string): void {
     this.#decoder.define(schemaId, source);
@@ -22,28 +22,15 @@ export class EventReader {
   read(record: OpenRecord, schemaId: number, tenant: string): Event | InvalidReason {
     const { assignment, offset, timestampMs } = record.origin;
     const { topic, partition, mapping } = assignment;
+    const { key, value } = record;
     const headers = record.headers === null ? NO_HEADERS : unpackHeaders(record.headers);
+    if (value === null) return 'null_value';
     try {
-      return buildEvent(
-        this.#decode(record, schemaId, mapping),
-        mapping,
-        { topic, partition, offset, timestampMs, key: record.key, headers },
-        tenant,
-      );
+      const decoded = this.#decoder.decode(schemaId, value, limits.wireHeaderBytes, value.length, mapping);
+      return buildEvent(decoded, mapping, { topic, partition, offset, timestampMs, key, headers }, tenant);
     } catch (error) {
       if (error instanceof InvalidRecord) return error.reason;
       throw error;
     }
-  }
-
-  #decode({ value }: OpenRecord, schemaId: number, mapping: FieldMapping): DecodedRecord {
-    if (value === null) throw new InvalidRecord('null_value', 'the record has no value');
-    const decoded = this.#decoder.decode(schemaId, value, limits.wireHeaderBytes, value.length);
-    return {
-      value: decoded,
-      json: JSON.stringify(decoded),
-      schemaName: this.#decoder.schemaName(schemaId),
-      timeScale: mapping.time.from === 'avro' ? this.#decoder.timeScale(schemaId, mapping.time.path) : 'millis',
-    };
   }
 }

@@ -7,14 +7,14 @@ import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
 import { BatchReader } from './batch-reader.ts';
-import { Delivery, type DeliveryQueue } from './delivery-queue.ts';
+import { Delivery } from './delivery-queue.ts';
 import type { EventReader } from './event-reader.ts';
 import { badEvent } from './handovers.ts';
 import type { LedgerEntries } from './ledger-entries.ts';
 import { OpenRecord, type LaneAssignment } from './open-record.ts';
 import type { Outbox } from './outbox.ts';
 import type { LaneTask, ToLane } from './protocol.ts';
-import type { Tenants } from './tenants.ts';
+import type { Tenant, Tenants } from './tenants.ts';
 
 /**
  * Records are decoded while fewer deliveries than this wait for their turn. What
@@ -168,15 +168,17 @@ export class Lane {
       this.#endRecord(record);
       return;
     }
-    this.#deliver(record, event, wanted.map((index) => tenant.queue(index)));
+    this.#deliver(record, event, tenant, wanted);
   }
 
-  #deliver(record: OpenRecord, event: Event, queues: readonly DeliveryQueue[]): void {
+  #deliver(record: OpenRecord, event: Event, tenant: Tenant, wanted: readonly number[]): void {
     const recovered = recoveredFor(record);
-    const deliveries = queues.flatMap((queue) => {
+    const deliveries: Delivery[] = [];
+    for (const index of wanted) {
+      const queue = tenant.queue(index);
       const id = deliveryId(event.tenant, event.id, queue.destination.id);
-      return recovered?.deliveryIds.has(id) ? [] : [new Delivery(id, record, event, queue)];
-    });
+      if (recovered?.deliveryIds.has(id) !== true) deliveries.push(new Delivery(id, record, event, queue));
+    }
     if (deliveries.length === 0) this.#endRecord(record);
     record.deliveriesLeft = deliveries.length;
     for (const delivery of deliveries) delivery.queue.add(delivery);

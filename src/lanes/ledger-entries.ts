@@ -23,7 +23,7 @@ export class LedgerEntries {
   readonly #outbox: Outbox;
   readonly #clock: Clock;
   readonly #identity: { readonly instance: string; readonly lane: number };
-  readonly #event: EventRow = { version: '', source: '', key: '', ingestedAtMs: 0, data: '' };
+  readonly #event: EventRow = { version: '', source: '', key: '', ingestedAtMs: 0, data: new Uint8Array(0) };
   readonly #attempt: AttemptRow = {
     deliveryId: '',
     destinationId: '',
@@ -53,7 +53,7 @@ export class LedgerEntries {
     row.source = event.source;
     row.key = event.key;
     row.ingestedAtMs = this.#clock.wallMs();
-    row.data = event.dataJson;
+    row.data = event.data;
     this.#outbox.event(record.encodedRow, row);
   }
 

@@ -35,7 +35,7 @@ export class OpenRecord {
   /** Packed as in `domain/packed-headers.ts`. */
   headers: Buffer | null;
   value: Buffer | null;
-  readonly #bodies = new Map<BodyFormat, Buffer>();
+  #cloudEventsBody: Buffer | null = null;
   #detached = false;
 
   constructor(origin: RecordOrigin, key: Buffer | null, headers: Buffer | null, value: Buffer | null) {
@@ -45,13 +45,11 @@ export class OpenRecord {
     this.value = value;
   }
 
-  /** The request body of its event, encoded once per format however many destinations share it. */
+  /** The request body of its event, encoded once however many destinations share it. */
   body(event: Event, format: BodyFormat): Buffer {
-    const known = this.#bodies.get(format);
-    if (known !== undefined) return known;
-    const body = encodeBody(event, format);
-    this.#bodies.set(format, body);
-    return body;
+    if (format === 'data') return event.data;
+    this.#cloudEventsBody ??= encodeBody(event, format);
+    return this.#cloudEventsBody;
   }
 
   /**

@@ -65,7 +65,6 @@ function composeLane(task: LaneTask): ComposedLane {
     client,
     clock,
     random: Math.random,
-    alarm,
     entries,
     outbox,
     counters,

@@ -2,6 +2,7 @@ import { clampedUint, escapedText, MAX_TIME_MS, SECOND_DIGITS, secondText } from
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
+const RETURN = 0x0d;
 const DOT = 0x2e;
 const ZERO = 0x30;
 const BACKSLASH = 0x5c;
@@ -76,13 +77,15 @@ export class RowBuffer {
     this.#length = at + 1;
   }
 
-  /** JSON text. Unless it is laid out over lines, only its backslashes need an escape. */
-  json(value: string): void {
-    if (value.includes('\n') || value.includes('\t') || value.includes('\r')) {
-      this.#write(escapedText(value));
-    } else {
-      this.#write(value.includes('\\') ? value.replaceAll('\\', '\\\\') : value);
+  /** JSON text as UTF-8. Unless it is laid out over lines, only its backslashes need an escape. */
+  json(value: Uint8Array): void {
+    if (value.includes(BACKSLASH) || value.includes(NEWLINE) || value.includes(TAB) || value.includes(RETURN)) {
+      this.#write(escapedText(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')));
+      return;
     }
+    this.#bytes.set(value, this.#length);
+    this.#length += value.length;
+    this.#bytes[this.#length++] = TAB;
   }
 
   /** A whole number, clamped to 0 … `max`; `max` ≤ 2^53 − 1. */

@@ -40,8 +40,8 @@ export interface EventRow {
   source: string;
   key: string;
   ingestedAtMs: number;
-  /** JSON text. */
-  data: string;
+  /** JSON text, UTF-8. */
+  data: Uint8Array;
 }
 
 /** What `attempts` holds beyond the record's columns. Mutable, for the same reason. */

@@ -157,6 +157,7 @@ class Member {
           if (error === null) member.committed.push(...offsets.map(({ offset }) => offset));
         },
         onError: () => undefined,
+        onConnection: () => undefined,
       },
     );
     member.#poll();

@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+import type { ReceivedRequest } from '../support/receiver.ts';
+
+const INTERVAL_MS = 5;
+const PATH = '/lateness-probe/';
+
+/**
+ * Sends requests that carry their own time to a receiver, all the while: how late the busiest of machines lets the
+ * receiver see what reached it. An arrival is only known to have been within that much before it was written down.
+ */
+export class LatenessProbe {
+  readonly #socket: Socket;
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.resume();
+    this.#timer = setInterval(() => {
+      socket.write(`GET ${PATH}${process.hrtime.bigint() / 1000n} HTTP/1.1\r\nhost: probe\r\n\r\n`);
+    }, INTERVAL_MS);
+  }
+
+  /** @param url of a receiver that answers at once. */
+  static async start(url: string): Promise<LatenessProbe> {
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    return new LatenessProbe(socket);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#socket.destroy();
+  }
+}
+
+export function isProbe({ path }: ReceivedRequest): boolean {
+  return path.startsWith(PATH);
+}
+
+/** Milliseconds from sending to recording, of the latest of the probes among these. @throws Error when there is none. */
+export function worstLatenessMs(requests: readonly ReceivedRequest[]): number {
+  const probes = requests.filter(isProbe);
+  if (probes.length === 0) throw new Error('no probe arrived');
+  return Math.max(...probes.map(({ path, monotonicUs }) => (monotonicUs - Number(path.slice(PATH.length))) / 1000));
+}

@@ -1,0 +1,73 @@
+import type { Dispatcher, Pool } from 'undici';
+import { Origin } from '../../src/deliver/http-client.ts';
+import type { Destination } from '../../src/domain/destination.ts';
+import type { Event, FieldMapping } from '../../src/domain/event.ts';
+import { OpenRecord, type LaneAssignment } from '../../src/lanes/open-record.ts';
+
+/** A request as undici is given it. */
+export interface SentRequest {
+  readonly path: string;
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+  readonly handler: Dispatcher.DispatchHandler;
+}
+
+/** An origin whose requests are answered by the test. */
+export class FakeOrigin {
+  readonly sent: SentRequest[] = [];
+  readonly origin: Origin;
+
+  constructor(connections: number, onRequest: (request: SentRequest) => void = () => undefined) {
+    const pool = {
+      dispatch: ({ path, headers, body }: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => {
+        const request = { path, headers: headers as string[], body: body as Buffer, handler };
+        this.sent.push(request);
+        onRequest(request);
+        return true;
+      },
+    };
+    this.origin = new Origin(pool as unknown as Pool, connections);
+  }
+}
+
+export function destinationOf(id: string, change: Partial<Destination> = {}): Destination {
+  return {
+    id,
+    tenant: '*',
+    channel: 'webhook',
+    origin: 'http://receiver.example',
+    path: `/${id}`,
+    events: ['**'],
+    format: 'data',
+    headers: [],
+    rateLimit: null,
+    maxInFlight: 100,
+    timeoutMs: 1_000,
+    retry: { maxAttempts: 3, initialDelayMs: 10, maxDelayMs: 100 },
+    ...change,
+  };
+}
+
+export function assignmentOf(id: number): LaneAssignment {
+  return { id, topic: 't', partition: id, mapping: {} as FieldMapping, recovered: null, ended: false };
+}
+
+export function openRecordOf(assignment: LaneAssignment, sequence: number): OpenRecord {
+  const value = Buffer.from(`value ${sequence}`);
+  const origin = { assignment, sequence, offset: sequence, timestampMs: 1_000, bytes: value.length };
+  return new OpenRecord(origin, Buffer.from('key'), null, value);
+}
+
+export function eventOf(id: string, tenant = 'acme', type = 'contact.created'): Event {
+  return {
+    id,
+    type,
+    tenant,
+    timeMs: 1_000,
+    version: '1',
+    source: '/test',
+    key: '',
+    correlationId: '',
+    data: Buffer.from(`{"id":"${id}"}`),
+  };
+}
