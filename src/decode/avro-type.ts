@@ -7,9 +7,10 @@ type Schema = Parameters<typeof Type.forSchema>[0];
 type Options = Parameters<NonNullable<NonNullable<Parameters<typeof Type.forSchema>[1]>['typeHook']>>[1];
 
 /**
- * A schema as avsc's type. Longs are exact (`exact-long.ts`), logical types stay what they are on the wire, records are plain objects with fields only, and
- * unions are unwrapped except where avsc could not write them again
- * (`json-value.ts` unwraps these).
+ * A schema as avsc's type, which writes records. Longs are exact
+ * (`exact-long.ts`), logical types stay what they are on the wire, records are
+ * plain objects with fields only, and a union takes its branch's value bare
+ * except where the value alone does not tell the branch.
  *
  * @throws UnusableSchema when avsc cannot use the schema.
  */

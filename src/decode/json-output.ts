@@ -39,10 +39,10 @@ export class JsonOutput {
   raw(json: Uint8Array): void {
     this.#reserve(json.length);
     const bytes = this.#bytes;
-    let at = this.#length;
+    const start = this.#length;
     // Names and punctuation are short: a loop is quicker than a call out of JavaScript.
-    for (let i = 0; i < json.length; i++) bytes[at++] = json[i] as number;
-    this.#length = at;
+    for (let i = 0; i < json.length; i++) bytes[start + i] = json[i] as number;
+    this.#length = start + json.length;
   }
 
   /** A string, given as its UTF-8 bytes; bytes that are none become U+FFFD. */

@@ -1,4 +1,4 @@
-import { JsonOutput } from './json-output.ts';
+import type { JsonOutput } from './json-output.ts';
 import type { AvroRecord, AvroType } from './schema-model.ts';
 import { decodeVarint } from './varint.ts';
 

@@ -71,7 +71,10 @@ class CompiledSchema {
     decoded.find(bytes, start, end);
     const transcoded = this.#transcoder.transcode(bytes, start);
     if (transcoded.end !== end) {
-      throw new InvalidRecord('undecodable', `the record ends at ${transcoded.end - start}, not at ${end - start}`);
+      throw new InvalidRecord(
+        'undecodable',
+        `the record ends at ${transcoded.end - start}, not at ${end - start}`,
+      );
     }
     decoded.data = transcoded.json;
     return decoded;

@@ -59,22 +59,3 @@ function throughNullable(type: AvroType): AvroType | null {
   const others = type.branches.filter((branch) => branch.kind !== 'null');
   return others.length === 1 ? (others[0] ?? null) : null;
 }
-
-/** Whether any type reachable from `root`, itself included, satisfies `predicate`. */
-export function someType(root: AvroType, predicate: (type: AvroType) => boolean): boolean {
-  const seen = new Set<AvroType>();
-  const open: AvroType[] = [root];
-  for (let type = open.pop(); type !== undefined; type = open.pop()) {
-    if (seen.has(type)) continue;
-    seen.add(type);
-    if (predicate(type)) return true;
-    open.push(...partsOf(type));
-  }
-  return false;
-}
-
-function partsOf(type: AvroType): readonly AvroType[] {
-  if (type.kind === 'record') return type.fields.map((field) => field.type);
-  if (type.kind === 'union') return type.branches;
-  return type.kind === 'array' || type.kind === 'map' ? [type.items] : [];
-}

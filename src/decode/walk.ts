@@ -49,8 +49,8 @@ export function compileWalker(record: AvroRecord, paths: readonly (readonly stri
  * Walks the Avro bytes of one record without making anything of them: finds the
  * fields it was compiled for, and proves that decoding is safe. Every read is
  * within the bytes, values that take none are counted against `limits.zeroWidthItems` a
- * record, nesting against `limits.avroDepth`. What a walk accepts, avsc decodes
- * without an error and in memory proportional to the record. UTF-8 is not checked.
+ * record, nesting against `limits.avroDepth`. What a walk accepts, `JsonTranscoder`
+ * reads without an error and without running away. UTF-8 is not checked.
  *
  * A walker's findings stand until its next walk.
  */
@@ -232,7 +232,7 @@ export class RecordWalker {
    * The blocks of an array or a map: each a count of items, and when the count is
    * negative also the block's size in bytes, which lets readers skip it
    * (https://avro.apache.org/docs/1.12.0/specification/#arrays-1). The size must
-   * be true, because avsc skips by it where a reader schema drops the field.
+   * be true, so that readers which skip by it and those which do not read the same.
    */
   #skipItems(
     buffer: Uint8Array,

@@ -1,5 +1,4 @@
 import { messageOf } from '../domain/errors.ts';
-import { avroType } from './avro-type.ts';
 import type { AvroRecord } from './schema-model.ts';
 import { parseSchemas } from './schema-parser.ts';
 import { sourceOf } from './schema-source.ts';
@@ -48,7 +47,7 @@ class TenantProjection {
 /** A schema that records were written with, ready for ingest. */
 export class WriterSchema {
   readonly id: number;
-  /** Self-contained JSON text, for `AvroDecoder.define` in the lanes. */
+  /** Self-contained JSON text, for `RecordDecoder.define` in the lanes. */
   readonly source: string;
   readonly #record: AvroRecord;
   readonly #projections = new Map<readonly string[] | null, TenantProjection>();
@@ -58,8 +57,7 @@ export class WriterSchema {
     this.source = sourceOf(record);
     this.#record = record;
     // A schema that lanes could not decode by must be refused here, where it is still the record's reason.
-    avroType(this.source);
-    compileWalker(record, []);
+    compileWalker(parseSchemas([this.source]), []);
   }
 
   /**

@@ -101,7 +101,8 @@ function ofStatus(status: number, hasRetryAfter: boolean): Verdict {
   const reason = `http_${status}`;
   if (status >= 200 && status <= 299) return { class: 'delivered', reason };
   if (status === 429) return { class: 'throttled', reason };
-  if (hasRetryAfter && (status === 502 || status === 503 || status === 504)) return { class: 'throttled', reason };
+  if (hasRetryAfter && (status === 502 || status === 503 || status === 504))
+    return { class: 'throttled', reason };
   // 408 and 425 say "try again" by their definition (RFC 9110 §15.5.9, RFC 8470 §5.2).
   if (status === 408 || status === 425) return { class: 'failed_after_send', reason };
   if (status >= 300 && status <= 499) return { class: 'rejected', reason };
@@ -116,7 +117,12 @@ function reasonOfError(code: string): string {
   return 'failed';
 }
 
-const RETRIED: ReadonlySet<AttemptClass> = new Set(['throttled', 'failed_before_send', 'failed_after_send', 'local']);
+const RETRIED: ReadonlySet<AttemptClass> = new Set([
+  'throttled',
+  'failed_before_send',
+  'failed_after_send',
+  'local',
+]);
 
 /** What an attempt's verdict makes of its delivery, given whether attempts are left. */
 export function outcomeOf(attemptClass: AttemptClass, attemptsLeft: boolean): Outcome {

@@ -258,8 +258,9 @@ function placeOf({ topic, partition }: TopicPartition): TopicPartition {
 
 function headerPairs(headers: NonNullable<SourceRecord['headers']>): RecordHeader[] {
   return headers.flatMap((header) =>
-    Object.entries(header).map(
-      ([name, value]): RecordHeader => [name, Buffer.isBuffer(value) ? value : Buffer.from(String(value))],
-    ),
+    Object.entries(header).map(([name, value]): RecordHeader => [
+      name,
+      Buffer.isBuffer(value) ? value : Buffer.from(String(value)),
+    ]),
   );
 }

@@ -92,7 +92,10 @@ export class Ownership {
     const recovered = await this.#recover(partitions, rebalance);
     if (recovered === null) return;
     partitions.forEach((partition, index) => {
-      this.#options.onBegin(this.#options.assignments.begin(partition), recovered[index] ?? NOTHING_RECOVERED);
+      this.#options.onBegin(
+        this.#options.assignments.begin(partition),
+        recovered[index] ?? NOTHING_RECOVERED,
+      );
     });
     this.#options.group.assign(partitions);
   }

@@ -35,7 +35,11 @@ export class KafkaProducer {
     producer.on('delivery-report', (error: kafka.LibrdKafkaError | null, report) => {
       this.#pending--;
       const onAck = report.opaque as OnAck;
-      onAck(error === null ? null : new KafkaError(error.message, error.code), report.partition, report.offset);
+      onAck(
+        error === null ? null : new KafkaError(error.message, error.code),
+        report.partition,
+        report.offset,
+      );
     });
     producer.setPollInterval(POLL_INTERVAL_MS);
   }
@@ -124,7 +128,12 @@ export function openProducer(
   return new Promise((resolve, reject) => {
     producer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null) => {
       if (error === null || error === undefined) resolve(new KafkaProducer(producer));
-      else reject(new UserError([`kafka.brokers: ${String(properties['bootstrap.servers'])} does not answer: ${error.message}`]));
+      else
+        reject(
+          new UserError([
+            `kafka.brokers: ${String(properties['bootstrap.servers'])} does not answer: ${error.message}`,
+          ]),
+        );
     });
   });
 }

@@ -96,7 +96,9 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     const isGivenUp = delivery.record.origin.assignment.ended;
     const outcome = outcomeOf(verdict.class, isGivenUp || delivery.attempts < destination.retry.maxAttempts);
     const delayMs =
-      outcome === 'retrying' ? backoffMs(destination.retry, Math.max(1, delivery.attempts), this.#options.random()) : 0;
+      outcome === 'retrying'
+        ? backoffMs(destination.retry, Math.max(1, delivery.attempts), this.#options.random())
+        : 0;
     entries.attempt(delivery, {
       attempt,
       outcome,

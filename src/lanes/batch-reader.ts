@@ -1,10 +1,11 @@
 import { ABSENT, WORD, WORDS, fromWords } from '../domain/batch-layout.ts';
+import { RecordBytes } from './record-bytes.ts';
 
 const WORD_BYTES = 4;
 
 /**
  * Walks the records of a packed batch (`domain/batch-layout.ts`): `next`, then
- * read the fields of the record it stands on. Buffers are views on the batch.
+ * read the fields of the record it stands on.
  */
 export class BatchReader {
   readonly #words: Uint32Array;
@@ -53,16 +54,15 @@ export class BatchReader {
     return this.#bytes.toString('utf8', this.#at, this.#at + this.#word(WORD.tenantBytes));
   }
 
-  get key(): Buffer | null {
-    return this.#part(this.#word(WORD.tenantBytes), WORD.keyBytes);
-  }
-
-  get headers(): Buffer | null {
-    return this.#part(this.#word(WORD.tenantBytes) + this.#length(WORD.keyBytes), WORD.headersBytes);
-  }
-
-  get value(): Buffer | null {
-    return this.#part(this.payloadBytes - this.#length(WORD.valueBytes), WORD.valueBytes);
+  /** Key, headers and value, in the batch's own buffer. */
+  get bytes(): RecordBytes {
+    return new RecordBytes(
+      this.#bytes,
+      this.#at + this.#word(WORD.tenantBytes),
+      this.#word(WORD.keyBytes),
+      this.#word(WORD.headersBytes),
+      this.#word(WORD.valueBytes),
+    );
   }
 
   /** Bytes of tenant, key, headers and value together: what admission counts. */
@@ -73,12 +73,6 @@ export class BatchReader {
       this.#length(WORD.headersBytes) +
       this.#length(WORD.valueBytes)
     );
-  }
-
-  #part(skip: number, lengthWord: number): Buffer | null {
-    const length = this.#word(lengthWord);
-    if (length === ABSENT) return null;
-    return this.#bytes.subarray(this.#at + skip, this.#at + skip + length);
   }
 
   #length(lengthWord: number): number {

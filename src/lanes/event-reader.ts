@@ -1,6 +1,7 @@
 import { buildEvent } from '../decode/envelope.ts';
 import { InvalidRecord } from '../decode/errors.ts';
 import { RecordDecoder } from '../decode/record-decoder.ts';
+import { ABSENT } from '../domain/batch-layout.ts';
 import type { Event } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
 import type { InvalidReason } from '../domain/outcome.ts';
@@ -22,12 +23,24 @@ export class EventReader {
   read(record: OpenRecord, schemaId: number, tenant: string): Event | InvalidReason {
     const { assignment, offset, timestampMs } = record.origin;
     const { topic, partition, mapping } = assignment;
-    const { key, value } = record;
-    const headers = record.headers === null ? NO_HEADERS : unpackHeaders(record.headers);
-    if (value === null) return 'null_value';
+    const { buffer, valueStart, valueBytes, headers } = record.bytes;
+    if (valueBytes === ABSENT) return 'null_value';
+    const start = valueStart + limits.wireHeaderBytes;
     try {
-      const decoded = this.#decoder.decode(schemaId, value, limits.wireHeaderBytes, value.length, mapping);
-      return buildEvent(decoded, mapping, { topic, partition, offset, timestampMs, key, headers }, tenant);
+      const decoded = this.#decoder.decode(schemaId, buffer, start, valueStart + valueBytes, mapping);
+      return buildEvent(
+        decoded,
+        mapping,
+        {
+          topic,
+          partition,
+          offset,
+          timestampMs,
+          key: record.bytes.key,
+          headers: headers === null ? NO_HEADERS : unpackHeaders(headers),
+        },
+        tenant,
+      );
     } catch (error) {
       if (error instanceof InvalidRecord) return error.reason;
       throw error;

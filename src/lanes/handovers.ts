@@ -34,16 +34,17 @@ function handover(to: Handover['to'], record: OpenRecord, ours: Readonly<Record<
     'eventdispatch-source-offset': String(offset),
     'eventdispatch-source-timestamp': String(timestampMs),
   };
-  const original = record.headers === null ? [] : unpackHeaders(record.headers);
+  const { key, headers, value } = record.bytes;
+  const original = headers === null ? [] : unpackHeaders(headers);
   return {
     to,
     assignment: assignment.id,
     sequence,
-    key: ownCopy(record.key),
-    value: ownCopy(record.value),
+    key: ownCopy(key),
+    value: ownCopy(value),
     headers: [
-      ...original.map(([name, value]): RecordHeader => [name, ownCopy(value)]),
-      ...Object.entries(added).map(([name, value]): RecordHeader => [name, ownCopy(Buffer.from(value, 'utf8'))]),
+      ...original.map(([name, bytes]): RecordHeader => [name, ownCopy(bytes)]),
+      ...Object.entries(added).map(([name, text]): RecordHeader => [name, ownCopy(Buffer.from(text, 'utf8'))]),
     ],
   };
 }

@@ -139,9 +139,7 @@ export class Lane {
         timestampMs: batch.timestampMs,
         bytes: batch.payloadBytes,
       },
-      batch.key,
-      batch.headers,
-      batch.value,
+      batch.bytes,
     );
     this.#openRecords++;
     this.#openBytes += record.origin.bytes;

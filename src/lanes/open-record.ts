@@ -2,6 +2,7 @@ import { encodeBody } from '../deliver/body.ts';
 import type { BodyFormat } from '../domain/destination.ts';
 import type { Event, FieldMapping } from '../domain/event.ts';
 import type { Recovered } from '../domain/record.ts';
+import type { RecordBytes } from './record-bytes.ts';
 
 /** An assignment as a lane knows it; once ended, nothing of it is sent or reported as done. */
 export interface LaneAssignment {
@@ -27,22 +28,18 @@ export interface RecordOrigin {
 /** A record a lane works on, from its batch until the last of its deliveries has ended. */
 export class OpenRecord {
   readonly origin: RecordOrigin;
+  /** A part of its batch until it is detached. */
+  bytes: RecordBytes;
   /** Deliveries that have not ended. */
   deliveriesLeft = 0;
   /** What all of its ledger rows begin with; see `ledger/rows.ts`. */
   encodedRow = '';
-  key: Buffer | null;
-  /** Packed as in `domain/packed-headers.ts`. */
-  headers: Buffer | null;
-  value: Buffer | null;
+  #isDetached = false;
   #cloudEventsBody: Buffer | null = null;
-  #detached = false;
 
-  constructor(origin: RecordOrigin, key: Buffer | null, headers: Buffer | null, value: Buffer | null) {
+  constructor(origin: RecordOrigin, bytes: RecordBytes) {
     this.origin = origin;
-    this.key = key;
-    this.headers = headers;
-    this.value = value;
+    this.bytes = bytes;
   }
 
   /** The request body of its event, encoded once however many destinations share it. */
@@ -52,15 +49,10 @@ export class OpenRecord {
     return this.#cloudEventsBody;
   }
 
-  /**
-   * Copies its bytes out of the batch. They are views on it until then, and a
-   * record that waits would keep the memory of the whole batch alive.
-   */
+  /** Copies its bytes out of the batch, all of whose memory a record that waits would keep alive. */
   detach(): void {
-    if (this.#detached) return;
-    this.#detached = true;
-    this.key = this.key && Buffer.from(this.key);
-    this.headers = this.headers && Buffer.from(this.headers);
-    this.value = this.value && Buffer.from(this.value);
+    if (this.#isDetached) return;
+    this.#isDetached = true;
+    this.bytes = this.bytes.copy();
   }
 }

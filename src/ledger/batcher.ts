@@ -23,8 +23,8 @@ export interface LedgerChunk {
 
 /** Where batches go; a `Ledger` is one. */
 export interface LedgerSink {
-  /** Resolves once the rows are durable; the same bytes under the same token are stored once. */
-  insert(table: LedgerTable, bytes: Uint8Array, token: string): Promise<void>;
+  /** Resolves once the rows are durable; the same pieces under the same token are stored once. */
+  insert(table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void>;
 }
 
 /**
@@ -98,7 +98,8 @@ interface Batch {
 /** One table's rows of a batch, as they are sent, and sent again. */
 interface Part {
   readonly table: LedgerTable;
-  readonly bytes: Uint8Array;
+  readonly pieces: readonly Uint8Array[];
+  readonly bytes: number;
   readonly rows: number;
   readonly token: string;
 }
@@ -293,7 +294,7 @@ export class LedgerBatcher {
       if (error === null) {
         this.#inserts++;
         this.#rows += part.rows;
-        this.#bytes += part.bytes.length;
+        this.#bytes += part.bytes;
         return;
       }
       this.#insertFailures++;
@@ -303,10 +304,10 @@ export class LedgerBatcher {
   }
 
   /** @returns the error, or null when the rows are durable. */
-  async #insert({ table, bytes, token }: Part): Promise<LedgerError | null> {
+  async #insert({ table, pieces, token }: Part): Promise<LedgerError | null> {
     const startMs = this.#options.clock.monotonicMs();
     try {
-      await this.#options.sink.insert(table, bytes, token);
+      await this.#options.sink.insert(table, pieces, token);
       return null;
     } catch (error) {
       return toLedgerError(error);
@@ -361,7 +362,7 @@ function stoppedError(): Error {
   return new Error('the ledger batcher was stopped before all rows were durable');
 }
 
-/** One copy, made when the batch flies, so that waiting batches are not held twice. */
+/** What of a batch goes to one table: the chunks' own bytes, which nobody writes to any more. */
 function partOf(table: LedgerTable, chunks: readonly LedgerChunk[]): Part {
   let rows = 0;
   const pieces: Uint8Array[] = [];
@@ -371,6 +372,6 @@ function partOf(table: LedgerTable, chunks: readonly LedgerChunk[]): Part {
     pieces.push(piece);
     rows += table === 'attempts' ? chunk.attemptRows : chunk.eventRows;
   }
-  const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
-  return { table, bytes, rows, token: randomBytes(TOKEN_BYTES).toString('hex') };
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return { table, pieces, bytes, rows, token: randomBytes(TOKEN_BYTES).toString('hex') };
 }

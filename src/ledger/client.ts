@@ -16,9 +16,10 @@ export interface Ledger {
   migrate(): Promise<number[]>;
   /**
    * Inserts rows in the format of `rows.ts`; resolves once they are durable.
-   * @param token hexadecimal; the same bytes sent again under the same token are stored once.
+   * @param pieces whole rows, sent one after the other.
+   * @param token hexadecimal; the same pieces sent again under the same token are stored once.
    */
-  insert(table: LedgerTable, bytes: Uint8Array, token: string): Promise<void>;
+  insert(table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void>;
   /**
    * Runs a SELECT in the ledger's database. Values go into `params`, written as
    * `{name:Type}` in the statement; 64-bit integers arrive as numbers.

@@ -36,14 +36,14 @@ export async function openEmbeddedLedger(config: ClickHouseConfig) {
     kind: 'embedded' as const,
     database,
     migrate: () => migrate({ database, createDatabase: () => Promise.resolve(), command, query }),
-    insert: async (table: LedgerTable, bytes: Uint8Array, token: string): Promise<void> => {
+    insert: async (table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void> => {
       try {
         await connection.chdb.rawInsert({
           table,
           columns: columnNames(table),
           format: INSERT_FORMAT,
           settings: insertSettings(token),
-          values: bytes,
+          values: Buffer.concat(pieces),
         });
       } catch (error) {
         throw toLedgerError(error);

@@ -29,9 +29,9 @@ export function openServerLedger(config: ServerConfig) {
     kind: 'server' as const,
     database: config.database,
     migrate: () => migrateServer(config, client),
-    insert: async (table: LedgerTable, bytes: Uint8Array, token: string): Promise<void> => {
+    insert: async (table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void> => {
       try {
-        await send(client, insertStatement(table, token), bytes);
+        await send(client, insertStatement(table, token), pieces);
       } catch (error) {
         throw toLedgerError(error);
       }
@@ -64,10 +64,10 @@ function clientFor(config: ServerConfig, database: string): ClickHouseClient {
 }
 
 /** An error can come after the headers said 200; the server holds its answer back until the end, which is empty. */
-async function send(client: ClickHouseClient, statement: string, bytes: Uint8Array): Promise<void> {
+async function send(client: ClickHouseClient, statement: string, pieces: readonly Uint8Array[]): Promise<void> {
   const { stream } = await client.exec({
     query: statement,
-    values: Readable.from([bytes], { objectMode: false }),
+    values: Readable.from(pieces, { objectMode: false }),
     clickhouse_settings: { wait_end_of_query: 1 },
   });
   const answer = await text(stream);

@@ -101,7 +101,8 @@ export class HandoverProducer {
     };
     const { key, value, headers } = content;
     try {
-      if (!this.#producer.produce(topic, null, bufferOf(key), bufferOf(value), headers, onAck)) this.#later(handover);
+      if (!this.#producer.produce(topic, null, bufferOf(key), bufferOf(value), headers, onAck))
+        this.#later(handover);
     } catch (error) {
       onAck(error as Error & { readonly code: number });
     }

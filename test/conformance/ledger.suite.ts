@@ -137,7 +137,7 @@ export function describeLedger(title: string, open: () => Promise<Ledger>): void
       return row?.n ?? -1;
     };
     const insert = (table: LedgerTable, bytes: Uint8Array): Promise<void> =>
-      ledger.insert(table, bytes, tokenOf(bytes));
+      ledger.insert(table, [bytes], tokenOf(bytes));
 
     beforeAll(async () => {
       ledger = await open();
@@ -336,7 +336,7 @@ export function describeLedger(title: string, open: () => Promise<Ledger>): void
       });
 
       test('a token that is no hexadecimal text is refused', async () => {
-        await expect(ledger.insert('attempts', attemptBytes([{}]), "x', async_insert=1")).rejects.toThrow(
+        await expect(ledger.insert('attempts', [attemptBytes([{}])], "x', async_insert=1")).rejects.toThrow(
           /token/,
         );
       });

@@ -1,3 +1,4 @@
+import avsc from 'avsc';
 import fc from 'fast-check';
 
 /** An Avro schema as JSON, restricted to what the arbitraries below make. */
@@ -99,15 +100,36 @@ function recordOf(parts: readonly Shape[], nextName: () => string): RecordSchema
 /** Below −2^52 avsc's plain long writes wrong values; `exact-long.test.ts` is about those. */
 const BIGGEST_PLAIN_LONG = 2 ** 52 - 1;
 
+/** What JSON escapes, and what is nearly that. */
+const nastyUnit = fc.constantFrom(
+  '"',
+  '\\',
+  '/',
+  '\0',
+  '\n',
+  '\u001f',
+  ' ',
+  '\u007f',
+  '\u0080',
+  '\u2028',
+  '\ufeff',
+  '😀',
+  'a',
+);
+
 const primitiveValues: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   null: fc.constant(null),
   boolean: fc.boolean(),
   int: fc.integer(),
   long: fc.integer({ min: -BIGGEST_PLAIN_LONG, max: BIGGEST_PLAIN_LONG }),
-  float: fc.float({ noNaN: true }),
-  double: fc.double({ noNaN: true }),
+  float: fc.float(),
+  double: fc.double(),
   bytes: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
-  string: fc.string({ unit: 'binary', maxLength: 100 }),
+  string: fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 100 }),
+    fc.string({ unit: 'grapheme-ascii', maxLength: 100 }),
+    fc.string({ unit: nastyUnit, maxLength: 20 }),
+  ),
 };
 
 /** The name under which avsc wraps a union's branch. */
@@ -138,7 +160,11 @@ function values(schema: Schema): fc.Arbitrary<unknown> {
       return fc.array(values(schema.items), { maxLength: 6 });
     case 'map':
       return fc
-        .dictionary(fc.string({ maxLength: 8 }), values(schema.values), { maxKeys: 4, noNullPrototype: true })
+        .dictionary(
+          fc.oneof(fc.string({ maxLength: 8 }), fc.string({ unit: nastyUnit, maxLength: 4 })),
+          values(schema.values),
+          { maxKeys: 4, noNullPrototype: true },
+        )
         .filter((map) => !Object.hasOwn(map, '__proto__'));
     case 'record':
       return fc.record(Object.fromEntries(schema.fields.map((field) => [field.name, values(field.type)])));
@@ -154,6 +180,30 @@ export function schemaAndValue(): fc.Arbitrary<SchemaAndValue> {
     let names = 0;
     const schema = recordOf(parts, () => `T${names++}`);
     return values(schema).map((value) => ({ schema, value }));
+  });
+}
+
+/** A type whose values have their unions wrapped. */
+export function typeOf(schema: Schema): avsc.Type {
+  return avsc.Type.forSchema(structuredClone(schema) as avsc.Schema, { wrapUnions: 'always' });
+}
+
+export function encode({ schema, value }: { readonly schema: Schema; readonly value: unknown }): Buffer {
+  return typeOf(schema).toBuffer(value);
+}
+
+/** A schema with bytes that are nearly, or not at all, a record of it. */
+export function schemaAndBytes(): fc.Arbitrary<readonly [RecordSchema, Buffer]> {
+  return schemaAndValue().chain((sample) => {
+    const record = encode(sample);
+    const flips = fc.array(fc.tuple(fc.nat(Math.max(0, record.length - 1)), fc.nat(255)), { maxLength: 4 });
+    const flipped = flips.map((changes) => {
+      const bytes = Buffer.from(record);
+      for (const [at, byte] of changes) if (at < bytes.length) bytes[at] = byte;
+      return bytes;
+    });
+    const noise = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+    return fc.tuple(fc.constant(sample.schema), fc.oneof(flipped, noise));
   });
 }
 

@@ -1,25 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { AvroDecoder } from '../../src/decode/avro-decoder.ts';
 import { FolderEncoder } from '../../src/decode/avro-encoder.ts';
 import { readSchemaFolder } from '../../src/decode/schema-folder.ts';
 import { limits } from '../../src/domain/limits.ts';
+import { AvscDecoder } from './avsc-decoder.ts';
 
 /* Proves that the catalogue evolves by Avro's rules: a v2 reader reads v1 data. */
 
 const folder = readSchemaFolder('schemas');
 
-function schemaOf(subject: string, version: number): { readonly id: number; readonly text: string } {
+function schemaOf(subject: string, version: number): string {
   const schema = [...folder.values()].find((one) => one.subject === subject && one.version === version);
   if (schema === undefined) throw new Error(`no ${subject} v${version}`);
-  return schema;
+  return schema.text;
 }
 
-function readAs(subject: string, writer: number, reader: number, value: object): Record<string, unknown> {
-  const { id, text } = schemaOf(subject, writer);
-  const decoder = new AvroDecoder(new Map([[subject, schemaOf(subject, reader).text]]));
-  decoder.define(id, text);
+function readAs(subject: string, writer: number, reader: number, value: object): unknown {
+  const decoder = new AvscDecoder(schemaOf(subject, writer), schemaOf(subject, reader));
   const bytes = new FolderEncoder(folder).find(subject, writer)!.encode(value);
-  return decoder.decode(id, bytes, limits.wireHeaderBytes, bytes.length) as Record<string, unknown>;
+  return decoder.decode(bytes.subarray(limits.wireHeaderBytes));
 }
 
 const common = {

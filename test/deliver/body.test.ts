@@ -55,7 +55,16 @@ test('a CloudEvent in structured mode, with tenant, correlation id and version a
 
 test('what the event does not have is left out, except its source, which a CloudEvent must have', () => {
   const body = parsed({ ...event, version: '', key: '', correlationId: '', source: '' });
-  expect(Object.keys(body)).toEqual(['specversion', 'id', 'source', 'type', 'time', 'datacontenttype', 'tenantid', 'data']);
+  expect(Object.keys(body)).toEqual([
+    'specversion',
+    'id',
+    'source',
+    'type',
+    'time',
+    'datacontenttype',
+    'tenantid',
+    'data',
+  ]);
   expectCloudEvent(body);
 });
 
@@ -73,14 +82,34 @@ test('there is a content type for each format', () => {
 describe('nasty strings', () => {
   const nasty = fc.oneof(
     fc.string({ unit: 'binary' }),
-    fc.constantFrom('"', '\\', '\\"', '\n\r\t\b\f\0', '\u2028\u2029', '\u007f\u0080', '</script>', '{"a":1}', '😀', '\ud800', '\udfff x'),
+    fc.constantFrom(
+      '"',
+      '\\',
+      '\\"',
+      '\n\r\t\b\f\0',
+      '\u2028\u2029',
+      '\u007f\u0080',
+      '</script>',
+      '{"a":1}',
+      '😀',
+      '\ud800',
+      '\udfff x',
+    ),
     fc.string({ unit: fc.constantFrom('"', '\\', '\n', 'a', '\ud83d', '\ude00') }),
   );
 
   test('come back as they went, and the body stays one JSON value', () => {
     fc.assert(
       fc.property(
-        fc.record({ id: nasty, type: nasty, tenant: nasty, version: nasty, source: nasty, key: nasty, correlationId: nasty }),
+        fc.record({
+          id: nasty,
+          type: nasty,
+          tenant: nasty,
+          version: nasty,
+          source: nasty,
+          key: nasty,
+          correlationId: nasty,
+        }),
         fc.json(),
         fc.integer({ min: Date.UTC(1900, 0, 1), max: Date.UTC(2300, 0, 1) - 1 }),
         (texts, dataJson, timeMs) => {

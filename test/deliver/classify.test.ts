@@ -37,7 +37,16 @@ const attemptEnd: fc.Arbitrary<AttemptEnd> = fc.record({
   hasRetryAfter: fc.boolean(),
   errorCode: fc.oneof(
     fc.string(),
-    fc.constantFrom('', DEADLINE_CODE, BLOCKED_CODE, 'EMFILE', 'ECONNRESET', 'HPE_INVALID', 'ERR_SSL_X', 'EPROTO'),
+    fc.constantFrom(
+      '',
+      DEADLINE_CODE,
+      BLOCKED_CODE,
+      'EMFILE',
+      'ECONNRESET',
+      'HPE_INVALID',
+      'ERR_SSL_X',
+      'EPROTO',
+    ),
     fc.constantFrom('constructor', 'toString', '__proto__', 'hasOwnProperty', 'valueOf'),
   ),
   requestSent: fc.boolean(),
@@ -49,7 +58,10 @@ function totality(tested: Classify): fc.IProperty<[AttemptEnd]> {
     expect(ATTEMPT_CLASSES).toContain(verdict.class);
     expect(verdict.reason).toMatch(/^[a-z0-9_]{1,30}$/);
     if (of.status !== 0) {
-      expect(verdict).toEqual({ class: expectedOf(of.status, of.hasRetryAfter), reason: `http_${of.status}` });
+      expect(verdict).toEqual({
+        class: expectedOf(of.status, of.hasRetryAfter),
+        reason: `http_${of.status}`,
+      });
     } else {
       expect(['delivered', 'rejected', 'throttled']).not.toContain(verdict.class);
       if (verdict.class === 'failed_before_send') expect(of.requestSent).toBe(false);
@@ -72,9 +84,17 @@ describe('every end has one verdict', () => {
   });
 
   test.each([
-    ['an error outranks the status that was seen', 'end.status !== 0', "end.status !== 0 && end.errorCode === ''"],
+    [
+      'an error outranks the status that was seen',
+      'end.status !== 0',
+      "end.status !== 0 && end.errorCode === ''",
+    ],
     ['a redirect passes for a delivery', 'status <= 299', 'status <= 399'],
-    ['whether it was sent does not matter', "end.requestSent ? 'failed_after_send' : 'failed_before_send'", "'failed_after_send'"],
+    [
+      'whether it was sent does not matter',
+      "end.requestSent ? 'failed_after_send' : 'failed_before_send'",
+      "'failed_after_send'",
+    ],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
     const { classify: buggy } = await variantOf<{ classify: Classify }>('deliver/classify.ts', [from, to]);
     expect(fc.check(totality(buggy), { numRuns: 3_000 }).failed).toBe(true);
@@ -82,14 +102,34 @@ describe('every end has one verdict', () => {
 });
 
 test.each<[string, Partial<AttemptEnd>, AttemptClass, string]>([
-  ['our deadline while connecting', { errorCode: DEADLINE_CODE, requestSent: false }, 'failed_before_send', 'deadline'],
+  [
+    'our deadline while connecting',
+    { errorCode: DEADLINE_CODE, requestSent: false },
+    'failed_before_send',
+    'deadline',
+  ],
   ['our deadline afterwards', { errorCode: DEADLINE_CODE }, 'failed_after_send', 'deadline'],
   ['a forbidden address', { errorCode: BLOCKED_CODE, requestSent: false }, 'blocked', 'address_blocked'],
-  ['a refused connection', { errorCode: 'ECONNREFUSED', requestSent: false }, 'failed_before_send', 'connect_refused'],
+  [
+    'a refused connection',
+    { errorCode: 'ECONNREFUSED', requestSent: false },
+    'failed_before_send',
+    'connect_refused',
+  ],
   ['an unknown name', { errorCode: 'ENOTFOUND', requestSent: false }, 'failed_before_send', 'dns_not_found'],
   ['a reset', { errorCode: 'ECONNRESET' }, 'failed_after_send', 'reset'],
-  ['a certificate that has run out', { errorCode: 'CERT_HAS_EXPIRED', requestSent: false }, 'failed_before_send', 'tls_expired'],
-  ['another TLS failure', { errorCode: 'ERR_SSL_WRONG_VERSION_NUMBER', requestSent: false }, 'failed_before_send', 'tls_failed'],
+  [
+    'a certificate that has run out',
+    { errorCode: 'CERT_HAS_EXPIRED', requestSent: false },
+    'failed_before_send',
+    'tls_expired',
+  ],
+  [
+    'another TLS failure',
+    { errorCode: 'ERR_SSL_WRONG_VERSION_NUMBER', requestSent: false },
+    'failed_before_send',
+    'tls_failed',
+  ],
   ['garbage for an answer', { errorCode: 'HPE_INVALID_CONSTANT' }, 'failed_after_send', 'response_malformed'],
   ['no descriptors left', { errorCode: 'EMFILE', requestSent: false }, 'local', 'no_descriptors'],
   ['our own shutdown', { errorCode: 'UND_ERR_DESTROYED' }, 'local', 'shutdown'],

@@ -44,8 +44,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), pick: fc.nat() }) },
   // In time, mostly; now and then the thread was busy for longer than a turn of the ring.
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('advance' as const), byMs: fc.integer({ min: 1, max: SLOT_MS }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('advance' as const), byMs: fc.integer({ min: 1, max: 300 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('advance' as const),
+      byMs: fc.integer({ min: 1, max: SLOT_MS }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('advance' as const), byMs: fc.integer({ min: 1, max: 300 }) }),
+  },
 );
 
 function followsModel(Wheel: WheelClass, steps: readonly Step[], startMs: number): void {
@@ -77,16 +86,21 @@ function followsModel(Wheel: WheelClass, steps: readonly Step[], startMs: number
     } else {
       nowMs += one.byMs;
       wheel.advance(nowMs);
-      for (const entry of live) expect(entry.deadlineMs, 'at most one slot late').toBeGreaterThan(nowMs - SLOT_MS);
+      for (const entry of live)
+        expect(entry.deadlineMs, 'at most one slot late').toBeGreaterThan(nowMs - SLOT_MS);
     }
     expect(wheel.size).toBe(live.size);
   }
 }
 
 function property(Wheel: WheelClass): fc.IProperty<[Step[], number]> {
-  return fc.property(fc.array(step, { maxLength: 80 }), fc.constantFrom(0, 7.5, 1e9 + 3.25), (steps, startMs) => {
-    followsModel(Wheel, steps, startMs);
-  });
+  return fc.property(
+    fc.array(step, { maxLength: 80 }),
+    fc.constantFrom(0, 7.5, 1e9 + 3.25),
+    (steps, startMs) => {
+      followsModel(Wheel, steps, startMs);
+    },
+  );
 }
 
 describe('against a set of deadlines', () => {
@@ -95,12 +109,31 @@ describe('against a set of deadlines', () => {
   });
 
   test.each([
-    ['entries a turn away end a turn early', 'if (entry.deadlineMs <= nowMs)', 'if (entry.deadlineMs <= Infinity)'],
-    ['a pause of more than a turn leaves slots out', 'const first = target - steps + 1;', 'const first = target;'],
-    ['an expiry that takes its neighbour off ends the walk', '(this.#heads[slot] ?? null);\n    }', 'null;\n    }'],
-    ['removing the first of a slot loses the rest', 'this.#heads[entry.wheelSlot] = entry.wheelNext', 'this.#heads[entry.wheelSlot] = null'],
+    [
+      'entries a turn away end a turn early',
+      'if (entry.deadlineMs <= nowMs)',
+      'if (entry.deadlineMs <= Infinity)',
+    ],
+    [
+      'a pause of more than a turn leaves slots out',
+      'const first = target - steps + 1;',
+      'const first = target;',
+    ],
+    [
+      'an expiry that takes its neighbour off ends the walk',
+      '(this.#heads[slot] ?? null);\n    }',
+      'null;\n    }',
+    ],
+    [
+      'removing the first of a slot loses the rest',
+      'this.#heads[entry.wheelSlot] = entry.wheelNext',
+      'this.#heads[entry.wheelSlot] = null',
+    ],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
-    const { DeadlineWheel: Buggy } = await variantOf<{ DeadlineWheel: WheelClass }>('deliver/deadline-wheel.ts', [from, to]);
+    const { DeadlineWheel: Buggy } = await variantOf<{ DeadlineWheel: WheelClass }>(
+      'deliver/deadline-wheel.ts',
+      [from, to],
+    );
     expect(fc.check(property(Buggy), { numRuns: 1_000 }).failed).toBe(true);
   });
 });

@@ -55,7 +55,12 @@ function questionOf(query: Buffer): { readonly name: string; readonly questionEn
   return { name: labels.join('.').toLowerCase(), questionEnd: at + 5 };
 }
 
-function message(query: Buffer, questionEnd: number, responseCode: number, answers: readonly Buffer[]): Buffer {
+function message(
+  query: Buffer,
+  questionEnd: number,
+  responseCode: number,
+  answers: readonly Buffer[],
+): Buffer {
   const header = Buffer.alloc(12);
   query.copy(header, 0, 0, 2);
   header.writeUInt16BE(0x8180 | responseCode, 2);
@@ -68,7 +73,13 @@ function record(type: 'A' | 'AAAA', address: string, ttl: number): Buffer {
   const data =
     type === 'A'
       ? Buffer.from(address.split('.').map(Number))
-      : Buffer.from(address.split(':').map((group) => group.padStart(4, '0')).join(''), 'hex');
+      : Buffer.from(
+          address
+            .split(':')
+            .map((group) => group.padStart(4, '0'))
+            .join(''),
+          'hex',
+        );
   const head = Buffer.alloc(12);
   // A pointer to the question's name.
   head.writeUInt16BE(0xc00c, 0);

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { classify, DEADLINE_CODE } from '../../src/deliver/classify.ts';
 import { Exchange, type ExchangeListener, type ReadBounds } from '../../src/deliver/exchange.ts';
+import type { UndiciHandler } from '../lanes/lane-parts.ts';
 
 const bounds: ReadBounds = { maxExcerptBytes: 10, maxResponseBytes: 40 };
 
@@ -33,6 +34,7 @@ class Listener implements ExchangeListener<string> {
 class Request {
   readonly listener = new Listener();
   readonly exchange = new Exchange(this.listener, 'context', 1_000, 500, bounds);
+  readonly #handler: UndiciHandler = this.exchange;
   state: 'queued' | 'connected' | 'answered' | 'done' = 'queued';
 
   get ended(): boolean {
@@ -41,29 +43,32 @@ class Request {
 
   connect(): void {
     this.state = 'connected';
-    this.exchange.onConnect((reason) => {
+    this.#handler.onConnect((reason) => {
       this.fail(reason ?? new Error('aborted'));
     });
   }
 
   headers(status: number, headers: string[] = []): void {
-    this.exchange.onHeaders(status, headers.map((text) => Buffer.from(text)));
+    this.#handler.onHeaders(
+      status,
+      headers.map((text) => Buffer.from(text)),
+    );
     if (status >= 200) this.state = 'answered';
   }
 
   data(chunk: Buffer): void {
-    this.exchange.onData(chunk);
+    this.#handler.onData(chunk);
   }
 
   complete(): void {
     this.state = 'done';
-    this.exchange.onComplete();
+    this.#handler.onComplete();
   }
 
   fail(error: Error): void {
     if (this.state === 'done') return;
     this.state = 'done';
-    this.exchange.onError(error);
+    this.#handler.onError(error);
   }
 }
 
@@ -71,7 +76,10 @@ function errorWith(code: string, cause?: Error): Error {
   return Object.assign(new Error(code, cause && { cause }), { code });
 }
 
-type Happening = { readonly kind: 'proceed'; readonly status: number; readonly bytes: number } | { readonly kind: 'fail' } | { readonly kind: 'deadline' };
+type Happening =
+  | { readonly kind: 'proceed'; readonly status: number; readonly bytes: number }
+  | { readonly kind: 'fail' }
+  | { readonly kind: 'deadline' };
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
@@ -128,7 +136,11 @@ describe('the deadline', () => {
     const request = new Request();
     request.exchange.onDeadline();
     expect(request.listener.log).toEqual(['spent', 'end']);
-    expect(request.exchange).toMatchObject({ requestSent: false, errorCode: DEADLINE_CODE, deadlineMs: 1_500 });
+    expect(request.exchange).toMatchObject({
+      requestSent: false,
+      errorCode: DEADLINE_CODE,
+      deadlineMs: 1_500,
+    });
     request.connect();
     expect(request.listener.log).toEqual(['spent', 'end', 'release']);
     expect(request.exchange.requestSent).toBe(false);
@@ -196,19 +208,17 @@ describe('an answer', () => {
     expect(request.listener.log).toEqual(['spent', 'end', 'release']);
     expect(classify(request.exchange).class).toBe('delivered');
   });
-
-  test('that switches protocols is refused', () => {
-    expect(() => {
-      new Request().exchange.onUpgrade();
-    }).toThrow('switched protocols');
-  });
 });
 
 describe('the code of an error', () => {
   test.each([
     ['its own', errorWith('ECONNREFUSED'), 'ECONNREFUSED'],
     ['its innermost cause’s', errorWith('UND_ERR_SOCKET', errorWith('ECONNRESET')), 'ECONNRESET'],
-    ['the address guard’s, wherever it is', errorWith('EVENTDISPATCH_BLOCKED', errorWith('EOTHER')), 'EVENTDISPATCH_BLOCKED'],
+    [
+      'the address guard’s, wherever it is',
+      errorWith('EVENTDISPATCH_BLOCKED', errorWith('EOTHER')),
+      'EVENTDISPATCH_BLOCKED',
+    ],
     ['its name when it has none', new TypeError('no code'), 'TypeError'],
   ])('is %s', (_what, error, code) => {
     const request = new Request();

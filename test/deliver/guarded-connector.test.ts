@@ -4,7 +4,11 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { AddressBlockedError, guardedConnector, type Connector } from '../../src/deliver/guarded-connector.ts';
+import {
+  AddressBlockedError,
+  guardedConnector,
+  type Connector,
+} from '../../src/deliver/guarded-connector.ts';
 
 let server: Server;
 let port = '';
@@ -37,7 +41,10 @@ interface Bench {
 }
 
 /** @param forbidden addresses that may not be reached. */
-function bench(names: Readonly<Record<string, readonly string[] | Error>>, forbidden: readonly string[] = []): Bench {
+function bench(
+  names: Readonly<Record<string, readonly string[] | Error>>,
+  forbidden: readonly string[] = [],
+): Bench {
   const asked: string[] = [];
   const judged: string[] = [];
   const connector = guardedConnector(
@@ -123,7 +130,10 @@ describe('a name', () => {
 
   test('none of whose addresses answers fails as its last one did', async () => {
     const { connector } = bench({ 'dead.example': ['127.0.0.2', '127.0.0.3'] });
-    await expect(reach(connector, 'dead.example')).rejects.toMatchObject({ code: 'ECONNREFUSED', address: '127.0.0.3' });
+    await expect(reach(connector, 'dead.example')).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+      address: '127.0.0.3',
+    });
   });
 
   test('that does not resolve fails with the resolver’s error; one without any address fails, too', async () => {

@@ -27,7 +27,11 @@ const V6 = '2001:0db8:0000:0000:0000:0000:0000:0001';
 
 test('IPv4 comes before IPv6', async () => {
   server.names['both.example'] = { AAAA: [V6], A: ['192.0.2.1', '192.0.2.2'], ttl: 30 };
-  expect((await resolver.resolve('both.example')).toSorted()).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1']);
+  expect((await resolver.resolve('both.example')).toSorted()).toEqual([
+    '192.0.2.1',
+    '192.0.2.2',
+    '2001:db8::1',
+  ]);
   expect((await resolver.resolve('both.example')).at(-1)).toBe('2001:db8::1');
 });
 

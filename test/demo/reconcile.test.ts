@@ -98,8 +98,8 @@ async function verdictOn(run: Run): Promise<Verdict> {
   );
   writeFileSync(file('manifest.tsv'), manifest.join(''));
   writeFileSync(file('receipts.tsv'), run.receipts.map((receipt) => `${receipt.join('\t')}\n`).join(''));
-  if (run.events.length > 0) await ledger.insert('events', eventBytes(run.events), 'e'.repeat(32));
-  if (run.attempts.length > 0) await ledger.insert('attempts', attemptBytes(run.attempts), 'a'.repeat(32));
+  if (run.events.length > 0) await ledger.insert('events', [eventBytes(run.events)], 'e'.repeat(32));
+  if (run.attempts.length > 0) await ledger.insert('attempts', [attemptBytes(run.attempts)], 'a'.repeat(32));
   return reconcile(ledger, {
     topic: 'events',
     manifestFile: file('manifest.tsv'),

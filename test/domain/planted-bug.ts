@@ -20,11 +20,16 @@ export async function variantOf<Module>(
   let text = readFileSync(path.join(SRC, file), 'utf8');
   for (const [from, to] of changes) {
     const parts = text.split(from);
-    if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} × ${JSON.stringify(from)}, not 1`);
+    if (parts.length !== 2)
+      throw new Error(`${file} has ${parts.length - 1} × ${JSON.stringify(from)}, not 1`);
     text = parts.join(to);
   }
   const { outputText } = ts.transpileModule(text, {
-    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },
+    compilerOptions: {
+      module: ts.ModuleKind.ESNext,
+      target: ts.ScriptTarget.ES2022,
+      verbatimModuleSyntax: true,
+    },
   });
   const url = `data:text/javascript;base64,${Buffer.from(outputText).toString('base64')}`;
   return (await import(/* @vite-ignore */ url)) as Module;

@@ -25,7 +25,9 @@ test('finds what counting every window by itself finds', () => {
     .map((times) => times.sort((a, b) => a - b));
   fc.assert(
     fc.property(arrivals, fc.integer({ min: 1, max: 80 }), (times, window) => {
-      const counts = times.map((start) => times.filter((time) => time >= start && time < start + window).length);
+      const counts = times.map(
+        (start) => times.filter((time) => time >= start && time < start + window).length,
+      );
       expect(busiestWindow(times, window)).toBe(Math.max(0, ...counts));
     }),
   );

@@ -52,7 +52,15 @@ const NULL_BRANCH = Buffer.of(0);
 /** A record in the Confluent wire format with nothing wrong. */
 export function encodeNote({ eventId, tenantId, text = TEXT }: Note): Buffer {
   return encoder.encode({
-    ...{ eventId, tenantId, text, eventType: 'note.taken', timestamp: TIMESTAMP_MS, version: 1, source: 'test' },
+    ...{
+      eventId,
+      tenantId,
+      text,
+      eventType: 'note.taken',
+      timestamp: TIMESTAMP_MS,
+      version: 1,
+      source: 'test',
+    },
     ...{ correlationId: null, tags: [], marks: [], parent: null },
   });
 }
@@ -101,9 +109,18 @@ export function brokenRecords(maxRecordBytes: number): Record<string, BrokenReco
       value: encodeNote({ eventId: 'e'.repeat(600), tenantId: 'tenant-1' }),
       reason: 'malformed',
     },
-    'a flipped bit that lengthens its text': { value: flipped(good, textLengthAt, 0x40), reason: 'truncated' },
-    'a flipped bit that shortens its text': { value: flipped(good, textLengthAt, 0x10), reason: 'trailing_bytes' },
-    'a flipped bit that makes a length negative': { value: flipped(good, textLengthAt, 0x01), reason: 'malformed' },
+    'a flipped bit that lengthens its text': {
+      value: flipped(good, textLengthAt, 0x40),
+      reason: 'truncated',
+    },
+    'a flipped bit that shortens its text': {
+      value: flipped(good, textLengthAt, 0x10),
+      reason: 'trailing_bytes',
+    },
+    'a flipped bit that makes a length negative': {
+      value: flipped(good, textLengthAt, 0x01),
+      reason: 'malformed',
+    },
   };
 }
 
@@ -121,8 +138,18 @@ function written({
   marks = EMPTY_ARRAY,
   parent = NULL_BRANCH,
 }: Parts): Buffer {
-  const head = [text('broken'), text('note.taken'), zigzag(TIMESTAMP_MS), zigzag(1), text('tenant-1'), text('test')];
-  return encodeConfluent(NOTE_SCHEMA_ID, Buffer.concat([...head, correlationId, tags, marks, parent, text(TEXT)]));
+  const head = [
+    text('broken'),
+    text('note.taken'),
+    zigzag(TIMESTAMP_MS),
+    zigzag(1),
+    text('tenant-1'),
+    text('test'),
+  ];
+  return encodeConfluent(
+    NOTE_SCHEMA_ID,
+    Buffer.concat([...head, correlationId, tags, marks, parent, text(TEXT)]),
+  );
 }
 
 function text(value: string): Buffer {

@@ -40,9 +40,13 @@ export function isProbe({ path }: ReceivedRequest): boolean {
   return path.startsWith(PATH);
 }
 
-/** Milliseconds from sending to recording, of the latest of the probes among these. @throws Error when there is none. */
+/**
+ * Milliseconds from sending to recording, of the latest of the probes among these, and the time between two of them,
+ * which one more late moment may have begun in. @throws Error when there is no probe.
+ */
 export function worstLatenessMs(requests: readonly ReceivedRequest[]): number {
   const probes = requests.filter(isProbe);
   if (probes.length === 0) throw new Error('no probe arrived');
-  return Math.max(...probes.map(({ path, monotonicUs }) => (monotonicUs - Number(path.slice(PATH.length))) / 1000));
+  const lateUs = probes.map(({ path, monotonicUs }) => monotonicUs - Number(path.slice(PATH.length)));
+  return Math.max(...lateUs) / 1000 + INTERVAL_MS;
 }

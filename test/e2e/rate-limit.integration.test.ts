@@ -77,7 +77,9 @@ describeWithKafka(`${Object.keys(LIMITED).length} limited destinations of ${TENA
       for (const [tenant, times] of arrivals.get(id)!) {
         for (const seconds of WINDOWS_SECONDS) {
           const most = busiestWindow(times, seconds * 1_000_000);
-          console.info(`${id} ${tenant}: ${most} in ${seconds} s, allowed ${ratePerSecond * seconds + burst}`);
+          console.info(
+            `${id} ${tenant}: ${most} in ${seconds} s, allowed ${ratePerSecond * seconds + burst}`,
+          );
           const seen = Math.floor(ratePerSecond * (seconds + latenessMs / 1000) + burst);
           expect(most, `${tenant} in ${seconds} s, seen ${latenessMs} ms late`).toBeLessThanOrEqual(seen);
         }
@@ -112,7 +114,10 @@ describeWithKafka(`${Object.keys(LIMITED).length} limited destinations of ${TENA
       const counts = sent.get(id) ?? new Map<string, number>();
       sent.set(id, counts);
       for (const { tenant } of samples) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
-      await sender.send(scenario.topic, samples.map(({ key, value }) => ({ partition: null, key, value })));
+      await sender.send(
+        scenario.topic,
+        samples.map(({ key, value }) => ({ partition: null, key, value })),
+      );
     }
   }
 

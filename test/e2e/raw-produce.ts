@@ -20,7 +20,12 @@ const CRC32C_POLYNOMIAL = 0x82f63b78;
  *
  * @returns its offset. @throws Error with Kafka's error code.
  */
-export async function rawProduce(broker: string, topic: string, partition: number, record: RawRecord): Promise<number> {
+export async function rawProduce(
+  broker: string,
+  topic: string,
+  partition: number,
+  record: RawRecord,
+): Promise<number> {
   const batch = recordBatch(record);
   const body = Buffer.concat([
     ...[int16(PRODUCE_KEY), int16(PRODUCE_VERSION), int32(1), string('eventdispatch-test')],

@@ -69,7 +69,10 @@ export class Scenario {
 
   static async open(options: ScenarioOptions): Promise<Scenario> {
     const receiver = await startReceiver({
-      ports: Object.entries(options.destinations).map(([name, { settings: _, ...port }]) => ({ name, ...port })),
+      ports: Object.entries(options.destinations).map(([name, { settings: _, ...port }]) => ({
+        name,
+        ...port,
+      })),
     });
     const owner = await startClickHouseOwner();
     const ledger = await openLedger({
@@ -174,7 +177,9 @@ export class Scenario {
   }
 
   #outputs(): string {
-    return this.#dispatchers.map(({ child }) => child.output().split('\n').slice(-20).join('\n')).join('\n---\n');
+    return this.#dispatchers
+      .map(({ child }) => child.output().split('\n').slice(-20).join('\n'))
+      .join('\n---\n');
   }
 }
 

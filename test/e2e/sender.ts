@@ -28,7 +28,12 @@ export class Sender {
   }
 
   static async open(brokers: string): Promise<Sender> {
-    const properties = { 'bootstrap.servers': brokers, 'enable.idempotence': true, acks: 'all', 'linger.ms': 5 };
+    const properties = {
+      'bootstrap.servers': brokers,
+      'enable.idempotence': true,
+      acks: 'all',
+      'linger.ms': 5,
+    };
     return new Sender(await openProducer(properties));
   }
 

@@ -20,7 +20,11 @@ export async function readTopic(kafka: KafkaTools, topic: string): Promise<Sourc
         records.push(...(await poll(consumer)));
         return records.length >= expected;
       },
-      { timeoutMs: READ_TIMEOUT_MS, intervalMs: 0, what: () => `${expected} records of ${topic}, ${records.length} came` },
+      {
+        timeoutMs: READ_TIMEOUT_MS,
+        intervalMs: 0,
+        what: () => `${expected} records of ${topic}, ${records.length} came`,
+      },
     );
   } finally {
     await consumer.close(LEAVE_TIMEOUT_MS);
@@ -56,6 +60,7 @@ async function openReader(kafka: KafkaTools, topic: string): Promise<KafkaConsum
       },
       onCommit: () => undefined,
       onError: () => undefined,
+      onConnection: () => undefined,
     },
   );
   return consumer;

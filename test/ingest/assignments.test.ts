@@ -12,7 +12,9 @@ function record(offset: number): SourceRecord {
 describe('epochs', () => {
   test('each gets an id of its own, never 0', () => {
     const assignments = new Assignments();
-    const ids = [here, { topic: 't', partition: 4 }, here].map((partition) => assignments.begin(partition).id);
+    const ids = [here, { topic: 't', partition: 4 }, here].map(
+      (partition) => assignments.begin(partition).id,
+    );
     expect(new Set(ids).size).toBe(3);
     expect(ids).not.toContain(0);
   });

@@ -16,7 +16,10 @@ type Step =
   | { readonly kind: 'hold' | 'release'; readonly pick: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('admit' as const), gap: fc.integer({ min: 0, max: 1e9 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('admit' as const), gap: fc.integer({ min: 0, max: 1e9 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('hold' as const), pick: fc.nat() }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('release' as const), pick: fc.nat() }) },
 );
@@ -48,7 +51,12 @@ class Model {
   }
 }
 
-function followsModel(Tested: FrontierClass, firstSequence: number, size: number, plan: readonly Step[]): void {
+function followsModel(
+  Tested: FrontierClass,
+  firstSequence: number,
+  size: number,
+  plan: readonly Step[],
+): void {
   const frontier = new Tested(size);
   const model = new Model();
   let nextOffset = 0;
@@ -99,22 +107,36 @@ describe('against the naive model', () => {
   });
 
   test('across the wrap of the sequence at 2^32', async () => {
-    const { Frontier: Wrapping } = await variantOf<{ Frontier: FrontierClass }>('ingest/frontier.ts', ...nearWrap);
+    const { Frontier: Wrapping } = await variantOf<{ Frontier: FrontierClass }>(
+      'ingest/frontier.ts',
+      ...nearWrap,
+    );
     fc.assert(property(Wrapping, NEAR_WRAP), { numRuns: 500 });
   });
 
   test.each([
-    ['a hand-over does not hold its record', '(this.#holds[slot] as number) + 1', '(this.#holds[slot] as number) + 0'],
+    [
+      'a hand-over does not hold its record',
+      '(this.#holds[slot] as number) + 1',
+      '(this.#holds[slot] as number) + 0',
+    ],
     ['the frontier steps over one open record', '& this.#mask] === 0) {', '& this.#mask] <= 1) {'],
     ['the newest offset itself is committed', 'return this.#lastOffset + 1;', 'return this.#lastOffset;'],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
-    const { Frontier: Buggy } = await variantOf<{ Frontier: FrontierClass }>('ingest/frontier.ts', [from, to]);
+    const { Frontier: Buggy } = await variantOf<{ Frontier: FrontierClass }>('ingest/frontier.ts', [
+      from,
+      to,
+    ]);
     expect(fc.check(property(Buggy), { numRuns: 500 }).failed).toBe(true);
   });
 
   test('a planted bug is caught: the span forgets the wrap', async () => {
     const bug = ['return (this.#tail - this.#head) >>> 0;', 'return this.#tail - this.#head;'] as const;
-    const { Frontier: Buggy } = await variantOf<{ Frontier: FrontierClass }>('ingest/frontier.ts', ...nearWrap, bug);
+    const { Frontier: Buggy } = await variantOf<{ Frontier: FrontierClass }>(
+      'ingest/frontier.ts',
+      ...nearWrap,
+      bug,
+    );
     expect(fc.check(property(Buggy, NEAR_WRAP), { numRuns: 500 }).failed).toBe(true);
   });
 });

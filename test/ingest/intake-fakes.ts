@@ -74,7 +74,11 @@ export class FakeSource implements RecordSource {
     if (callback === null) throw new Error('nobody polls');
     this.#waiting = null;
     const records: SourceRecord[] = [];
-    for (let tries = 0; error === null && records.length < max && tries < max + this.partitions.length; tries++) {
+    for (
+      let tries = 0;
+      error === null && records.length < max && tries < max + this.partitions.length;
+      tries++
+    ) {
       const log = this.partitions[this.#turn++ % this.partitions.length]!;
       const record = log.paused ? undefined : log.records[log.next];
       if (record === undefined) continue;
@@ -87,7 +91,8 @@ export class FakeSource implements RecordSource {
   #set(partition: number, paused: boolean): void {
     const log = this.partitions[partition]!;
     // Resume only what you paused: librdkafka's races are about the rest.
-    if (log.paused === paused) throw new Error(`partition ${partition} is ${paused ? '' : 'not '}paused already`);
+    if (log.paused === paused)
+      throw new Error(`partition ${partition} is ${paused ? '' : 'not '}paused already`);
     log.paused = paused;
     this.calls.push(`${paused ? 'pause' : 'resume'} ${partition}`);
   }
@@ -105,7 +110,15 @@ class FakeFeed implements LaneFeed {
     const reader = new BatchReader(buffer, count);
     while (reader.next()) {
       const { assignment, sequence, offset, tenant, payloadBytes: bytes } = reader;
-      this.admitted.push({ lane, partition: this.#partitionOf(assignment), offset, tenant, bytes, assignment, sequence });
+      this.admitted.push({
+        lane,
+        partition: this.#partitionOf(assignment),
+        offset,
+        tenant,
+        bytes,
+        assignment,
+        sequence,
+      });
     }
   }
 }
@@ -144,7 +157,9 @@ export class IntakeBench {
     const projection = tenantToTheEnd({ end: 0 });
     this.source = new FakeSource(logs);
     const partitionOf = new Map<number, number>();
-    logs.forEach((_, partition) => partitionOf.set(this.assignments.begin({ topic: 't', partition }).id, partition));
+    logs.forEach((_, partition) =>
+      partitionOf.set(this.assignments.begin({ topic: 't', partition }).id, partition),
+    );
     this.feed = new FakeFeed((assignment) => partitionOf.get(assignment) ?? -1);
     this.gate = new FlowGate(lanes, bounds);
     this.intake = new Intake({

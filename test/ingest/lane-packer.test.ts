@@ -55,7 +55,7 @@ function readAll(packer: LanePacker): Record<string, unknown>[] {
   const read: Record<string, unknown>[] = [];
   while (reader.next()) {
     const { assignment, sequence, offset, timestampMs, schemaId, invalid, tenant } = reader;
-    const [key, headers, value] = [plain(reader.key), plain(reader.headers), plain(reader.value)];
+    const [key, headers, value] = [plain(reader.bytes.key), plain(reader.bytes.headers), plain(reader.bytes.value)];
     read.push({ assignment, sequence, offset, timestampMs, schemaId, invalid, tenant, key, headers, value });
   }
   return read;
@@ -113,7 +113,7 @@ test('more records and more bytes than the packer starts with', () => {
   const reader = new BatchReader(buffer, count);
   for (let sequence = 0; reader.next(); sequence++) {
     expect(reader.sequence).toBe(sequence);
-    expect(reader.value?.equals(sequence === 500 ? big : Buffer.from(`value ${sequence}`))).toBe(true);
+    expect(reader.bytes.value?.equals(sequence === 500 ? big : Buffer.from(`value ${sequence}`))).toBe(true);
   }
 });
 
@@ -124,7 +124,7 @@ test('a batch owns its memory exactly, so that it can be transferred while the p
   packer.add({ ...blank, value: Buffer.from('other') });
   const reader = new BatchReader(structuredClone(buffer, { transfer: [buffer] }), 1);
   reader.next();
-  expect(String(reader.value)).toBe('first');
+  expect(String(reader.bytes.value)).toBe('first');
   expect(buffer.byteLength).toBe(0);
   expect(readAll(packer)).toHaveLength(1);
 });

@@ -115,7 +115,11 @@ describe('taking on', () => {
     process.ownership.onAssign([there]);
     for (const answer of answers) answer([nothing]);
     await vi.advanceTimersByTimeAsync(0);
-    expect(process.log.filter((line) => !line.startsWith('end'))).toEqual(['unassign t/0', 'begin t/1', 'assign t/1']);
+    expect(process.log.filter((line) => !line.startsWith('end'))).toEqual([
+      'unassign t/0',
+      'begin t/1',
+      'assign t/1',
+    ]);
     expect(process.assignments.size).toBe(1);
   });
 });

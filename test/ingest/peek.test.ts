@@ -14,7 +14,8 @@ const MAX_RECORD_BYTES = 1_000;
 
 /** A projection of "schema" 7, whose records are: tenant length, tenant. */
 const lengthPrefixed: RecordProjection = {
-  walk: (value, start, end) => (start < end && start + 1 + value[start]! <= end ? 0 : INVALID_REASONS.indexOf('truncated')),
+  walk: (value, start, end) =>
+    start < end && start + 1 + value[start]! <= end ? 0 : INVALID_REASONS.indexOf('truncated'),
   tenantStart: () => limits.wireHeaderBytes + 1,
   tenantEnd: () => limits.wireHeaderBytes + 1 + tenantBytes,
 };
@@ -50,7 +51,10 @@ function peekAt(): Peek {
   return new Peek({ find: (id) => answers[id] ?? 'absent' }, MAX_RECORD_BYTES);
 }
 
-function look(record: SourceRecord, mapping = byAvro): { reason: InvalidReason; tenant: string; schemaId: number } {
+function look(
+  record: SourceRecord,
+  mapping = byAvro,
+): { reason: InvalidReason; tenant: string; schemaId: number } {
   const peek = peekAt();
   expect(peek.look(record, mapping)).toBe(true);
   const tenant = Buffer.from(peek.tenant).toString('utf8', peek.tenantStart, peek.tenantEnd);
@@ -92,7 +96,9 @@ describe('a record that is no event is told by its reason, and names no tenant',
 
   test('no_tenant: an empty field, no such header, no key', () => {
     expect(look(recordOf(valueOf(7, ''))).reason).toBe('no_tenant');
-    expect(look(recordOf(valueOf(7, 'acme')), mappingOf({ from: 'header', name: 'tenant' })).reason).toBe('no_tenant');
+    expect(look(recordOf(valueOf(7, 'acme')), mappingOf({ from: 'header', name: 'tenant' })).reason).toBe(
+      'no_tenant',
+    );
     const byKey = mappingOf({ from: 'key' });
     expect(look(recordOf(valueOf(7, 'acme'), { key: null }), byKey).reason).toBe('no_tenant');
   });
@@ -107,7 +113,10 @@ describe('a record that is no event is told by its reason, and names no tenant',
   });
 
   test('a record of the largest size is looked into', () => {
-    const value = Buffer.concat([valueOf(7, 'acme'), Buffer.alloc(MAX_RECORD_BYTES)]).subarray(0, MAX_RECORD_BYTES);
+    const value = Buffer.concat([valueOf(7, 'acme'), Buffer.alloc(MAX_RECORD_BYTES)]).subarray(
+      0,
+      MAX_RECORD_BYTES,
+    );
     expect(look(recordOf(value)).reason).toBe('none');
   });
 });

@@ -17,13 +17,19 @@ test('it never changes between versions: two processes agree who owns a tenant',
 
 test('only the bytes between start and end count', () => {
   fc.assert(
-    fc.property(fc.uint8Array(), fc.uint8Array(), fc.uint8Array(), fc.integer({ min: 1, max: 255 }), (a, b, c, lanes) => {
-      const inside = Buffer.concat([a, b, c]);
-      const lane = laneOfTenant(inside, a.length, a.length + b.length, lanes);
-      expect(lane).toBe(laneOfTenant(b, 0, b.length, lanes));
-      expect(lane).toBeGreaterThanOrEqual(0);
-      expect(lane).toBeLessThan(lanes);
-    }),
+    fc.property(
+      fc.uint8Array(),
+      fc.uint8Array(),
+      fc.uint8Array(),
+      fc.integer({ min: 1, max: 255 }),
+      (a, b, c, lanes) => {
+        const inside = Buffer.concat([a, b, c]);
+        const lane = laneOfTenant(inside, a.length, a.length + b.length, lanes);
+        expect(lane).toBe(laneOfTenant(b, 0, b.length, lanes));
+        expect(lane).toBeGreaterThanOrEqual(0);
+        expect(lane).toBeLessThan(lanes);
+      },
+    ),
   );
 });
 

@@ -31,7 +31,10 @@ const careless = {
 
 describe('the consumer', () => {
   test('commits only what we say, whatever is configured', () => {
-    const properties = consumerProperties({ ...kafka, properties: careless, consumerProperties: careless }, 'here:9092');
+    const properties = consumerProperties(
+      { ...kafka, properties: careless, consumerProperties: careless },
+      'here:9092',
+    );
     expect(properties).toMatchObject({
       'enable.auto.commit': false,
       'enable.auto.offset.store': false,
@@ -49,13 +52,19 @@ describe('the consumer', () => {
   });
 
   test('passes the user’s own properties on, its own ones over the common ones', () => {
-    const properties = consumerProperties({ ...kafka, consumerProperties: { 'socket.timeout.ms': 2_000 } }, 'here:9092');
+    const properties = consumerProperties(
+      { ...kafka, consumerProperties: { 'socket.timeout.ms': 2_000 } },
+      'here:9092',
+    );
     expect(properties).toMatchObject({ 'security.protocol': 'sasl_ssl', 'socket.timeout.ms': 2_000 });
     expect(consumerProperties(kafka, 'here:9092')).toMatchObject({ 'fetch.wait.max.ms': 7 });
   });
 
   test('joins by the new protocol with the server’s range assignor, or by the classic one', () => {
-    expect(consumerProperties(kafka, 'b')).toMatchObject({ 'group.protocol': 'consumer', 'group.remote.assignor': 'range' });
+    expect(consumerProperties(kafka, 'b')).toMatchObject({
+      'group.protocol': 'consumer',
+      'group.remote.assignor': 'range',
+    });
     const classic = consumerProperties({ ...kafka, groupProtocol: 'classic' }, 'b');
     expect(classic).toMatchObject({ 'group.protocol': 'classic', 'partition.assignment.strategy': 'range' });
     expect(classic).not.toHaveProperty('group.remote.assignor');
@@ -64,8 +73,15 @@ describe('the consumer', () => {
 
 describe('the producer', () => {
   test('has every replica’s ack, once, whatever is configured', () => {
-    const properties = producerProperties({ ...kafka, properties: careless, producerProperties: careless }, 'here:9092');
-    expect(properties).toMatchObject({ acks: 'all', 'enable.idempotence': true, 'bootstrap.servers': 'here:9092' });
+    const properties = producerProperties(
+      { ...kafka, properties: careless, producerProperties: careless },
+      'here:9092',
+    );
+    expect(properties).toMatchObject({
+      acks: 'all',
+      'enable.idempotence': true,
+      'bootstrap.servers': 'here:9092',
+    });
   });
 
   test('takes the largest record there may be, headers included, and bounds its queue', () => {

@@ -79,7 +79,9 @@ test('stopped, it wakes nothing', () => {
 });
 
 test('over any times, set at any moments: each woken once, never early, at most a millisecond late', () => {
-  const plan = fc.array(fc.tuple(fc.nat(50), fc.double({ min: 0, max: 300, noNaN: true })), { maxLength: 40 });
+  const plan = fc.array(fc.tuple(fc.nat(50), fc.double({ min: 0, max: 300, noNaN: true })), {
+    maxLength: 40,
+  });
   fc.assert(
     fc.property(plan, (sleeps) => {
       const alarm = new Alarm(systemClock);

@@ -137,13 +137,18 @@ describe('a record that stays', () => {
   test('lets go of its batch; one that is sent at once need not', () => {
     const bench = new Bench();
     const queue = bench.queue({ maxInFlight: 1 });
-    const [sent, kept] = [bench.add(queue, 'a'), bench.add(queue, 'b')];
-    const value = sent.record.value;
-    expect(sent.record.value).toBe(value);
-    expect(kept.record.value).toEqual(Buffer.from('value 1'));
-    const before = kept.record.value;
-    kept.record.detach();
-    expect(kept.record.value, 'copied once').toBe(before);
+    const deliveries = ['a', 'b'].map(
+      (id, n) => new Delivery(id, openRecordOf(assignmentOf(1), n), eventOf(id), queue),
+    );
+    const batches = deliveries.map(({ record }) => record.bytes.buffer);
+    for (const delivery of deliveries) queue.add(delivery);
+    const [sent, kept] = deliveries.map(({ record }) => record);
+    expect(sent!.bytes.buffer).toBe(batches[0]);
+    expect(kept!.bytes.buffer.length).toBeLessThan(batches[1]!.length);
+    expect(kept!.bytes.value).toEqual(Buffer.from('value 1'));
+    const copy = kept!.bytes;
+    kept!.detach();
+    expect(kept!.bytes, 'copied once').toBe(copy);
   });
 });
 
@@ -153,7 +158,13 @@ describe('an ended assignment', () => {
     const queue = bench.queue({ maxInFlight: 1 });
     const [ended, other] = [assignmentOf(1), assignmentOf(2)];
     bench.add(queue, 'first', other);
-    for (const [id, assignment] of [['e1', ended], ['o1', other], ['e2', ended], ['o2', other], ['e3', ended]] as const) {
+    for (const [id, assignment] of [
+      ['e1', ended],
+      ['o1', other],
+      ['e2', ended],
+      ['o2', other],
+      ['e3', ended],
+    ] as const) {
       bench.add(queue, id, assignment);
     }
     ended.ended = true;

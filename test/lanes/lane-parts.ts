@@ -2,14 +2,25 @@ import type { Dispatcher, Pool } from 'undici';
 import { Origin } from '../../src/deliver/http-client.ts';
 import type { Destination } from '../../src/domain/destination.ts';
 import type { Event, FieldMapping } from '../../src/domain/event.ts';
+import { ABSENT } from '../../src/domain/batch-layout.ts';
+import { RecordBytes } from '../../src/lanes/record-bytes.ts';
 import { OpenRecord, type LaneAssignment } from '../../src/lanes/open-record.ts';
+
+/** The calls undici 7 makes on a handler; its own types call these the old ones. */
+export interface UndiciHandler {
+  onConnect(abort: (reason?: Error) => void): void;
+  onHeaders(status: number, headers: Buffer[]): boolean;
+  onData(chunk: Buffer): boolean;
+  onComplete(): void;
+  onError(error: Error): void;
+}
 
 /** A request as undici is given it. */
 export interface SentRequest {
   readonly path: string;
   readonly headers: readonly string[];
   readonly body: Buffer;
-  readonly handler: Dispatcher.DispatchHandler;
+  readonly handler: UndiciHandler;
 }
 
 /** An origin whose requests are answered by the test. */
@@ -19,8 +30,16 @@ export class FakeOrigin {
 
   constructor(connections: number, onRequest: (request: SentRequest) => void = () => undefined) {
     const pool = {
-      dispatch: ({ path, headers, body }: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => {
-        const request = { path, headers: headers as string[], body: body as Buffer, handler };
+      dispatch: (
+        { path, headers, body }: Dispatcher.DispatchOptions,
+        handler: Dispatcher.DispatchHandler,
+      ) => {
+        const request = {
+          path,
+          headers: headers as string[],
+          body: body as Buffer,
+          handler: handler as UndiciHandler,
+        };
         this.sent.push(request);
         onRequest(request);
         return true;
@@ -55,7 +74,15 @@ export function assignmentOf(id: number): LaneAssignment {
 export function openRecordOf(assignment: LaneAssignment, sequence: number): OpenRecord {
   const value = Buffer.from(`value ${sequence}`);
   const origin = { assignment, sequence, offset: sequence, timestampMs: 1_000, bytes: value.length };
-  return new OpenRecord(origin, Buffer.from('key'), null, value);
+  return new OpenRecord(origin, recordBytesOf(Buffer.from('key'), null, value));
+}
+
+/** Somewhere in a larger buffer, as in a batch. */
+export function recordBytesOf(key: Buffer | null, headers: Buffer | null, value: Buffer | null): RecordBytes {
+  const before = Buffer.alloc(100, 'z');
+  const batch = Buffer.concat([before, key ?? '', headers ?? '', value ?? '', Buffer.alloc(100_000, 'z')].map((part) => Buffer.from(part)));
+  const [keyBytes, headersBytes, valueBytes] = [key, headers, value].map((part) => part?.length ?? ABSENT) as [number, number, number];
+  return new RecordBytes(batch, before.length, keyBytes, headersBytes, valueBytes);
 }
 
 export function eventOf(id: string, tenant = 'acme', type = 'contact.created'): Event {

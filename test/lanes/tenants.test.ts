@@ -26,13 +26,24 @@ function open(): { tenants: Tenants; opened: string[]; sent: Delivery[] } {
   const alarm = new Alarm(systemClock);
   const { origin } = new FakeOrigin(1e6);
   const sender = { send: (delivery: Delivery) => sent.push(delivery), abandon: () => undefined };
-  const routes = new RouteTable([destinationOf('a'), destinationOf('b', { rateLimit: { ratePerSecond: 1, burst: 1 } })]);
+  const routes = new RouteTable([
+    destinationOf('a'),
+    destinationOf('b', { rateLimit: { ratePerSecond: 1, burst: 1 } }),
+  ]);
   const tenants = new Tenants(
     routes,
     (destination) => {
       opened.push(destination.id);
       const bucket = destination.rateLimit && new TokenBucket(destination.rateLimit.ratePerSecond, 1);
-      return new DeliveryQueue(destination, [], origin, bucket, { destination: lane.destination(0), lane }, sender, alarm);
+      return new DeliveryQueue(
+        destination,
+        [],
+        origin,
+        bucket,
+        { destination: lane.destination(0), lane },
+        sender,
+        alarm,
+      );
     },
     systemClock.monotonicMs,
   );

@@ -36,10 +36,10 @@ class HeldSink implements LedgerSink {
     this.#time = time;
   }
 
-  insert(table: LedgerTable, bytes: Uint8Array, token: string): Promise<void> {
+  insert(table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const atMs = this.#time.monotonicMs();
-      this.calls.push({ table, bytes: textOf(bytes), token, atMs, succeed: resolve, fail: reject });
+      this.calls.push({ table, bytes: textOf(Buffer.concat(pieces)), token, atMs, succeed: resolve, fail: reject });
     });
   }
 
@@ -423,8 +423,8 @@ describe('any run', () => {
       this.#answers = [...answers];
     }
 
-    async insert(table: LedgerTable, bytes: Uint8Array, token: string): Promise<void> {
-      const rows = textOf(bytes);
+    async insert(table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void> {
+      const rows = textOf(Buffer.concat(pieces));
       const key = `${table} ${token}`;
       // Thrown here they would look like one more failed insert.
       if ((this.sent.get(key) ?? rows) !== rows) this.broken.push('a token stands for other bytes');

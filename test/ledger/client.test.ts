@@ -51,12 +51,12 @@ describe('the embedded ledger', () => {
     const embeddedPath = path.join(directory.path, 'deep', 'ledger');
     const first = await openLedger({ ...CONFIG, embeddedPath });
     await first.migrate();
-    await first.insert('attempts', attemptBytes([{}]), TOKEN);
+    await first.insert('attempts', [attemptBytes([{}])], TOKEN);
     await first.close();
     expect(existsSync(embeddedPath)).toBe(true);
     const second = await openLedger({ ...CONFIG, embeddedPath });
     expect(await second.migrate()).toEqual([]);
-    await second.insert('attempts', attemptBytes([{}]), TOKEN);
+    await second.insert('attempts', [attemptBytes([{}])], TOKEN);
     expect(await second.query('SELECT count() AS n FROM attempts')).toEqual([{ n: 1 }]);
     await second.close();
   });
@@ -66,7 +66,7 @@ describe('the embedded ledger', () => {
     const rows = Array.from({ length: 20_000 }, (_, offset) => ({ record: { offset } }));
     const ledger = await openLedger({ ...CONFIG, embeddedPath });
     await ledger.migrate();
-    const inserted = ledger.insert('attempts', attemptBytes(rows), TOKEN);
+    const inserted = ledger.insert('attempts', [attemptBytes(rows)], TOKEN);
     await ledger.close();
     await inserted;
     const again = await openLedger({ ...CONFIG, embeddedPath });

@@ -42,7 +42,8 @@ test('all that was added comes out, once, in order', () => {
         queue.add(index, dueMs);
       });
       const taken: number[] = [];
-      for (let index = queue.takeDue(Infinity); index !== undefined; index = queue.takeDue(Infinity)) taken.push(index);
+      for (let index = queue.takeDue(Infinity); index !== undefined; index = queue.takeDue(Infinity))
+        taken.push(index);
       expect(taken.map((index) => times[index])).toEqual(times.toSorted((a, b) => a - b));
       expect(new Set(taken).size).toBe(times.length);
     }),

@@ -16,15 +16,28 @@ const ROUNDING_MS = 1.1e-4;
 type Step = { readonly kind: 'pass'; readonly ms: number } | { readonly kind: 'reserve' | 'spend' | 'wait' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.double({ min: 0, max: 3_000, noNaN: true }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('reserve' as const, 'spend' as const, 'wait' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('pass' as const),
+      ms: fc.double({ min: 0, max: 3_000, noNaN: true }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom('reserve' as const, 'spend' as const, 'wait' as const) }),
+  },
 );
 const rate = fc.oneof(fc.integer({ min: 1, max: 50 }), fc.double({ min: 1 / 3600, max: 1e6, noNaN: true }));
 const burst = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.double({ min: 1, max: 1_000, noNaN: true }));
 const startMs = fc.constantFrom(0, 123.456, 1e9 + 0.1);
 
 /** Plays a schedule, then spends what is still reserved. */
-function play(bucket: TokenBucket, steps: readonly Step[], start: number): { spentAtMs: number[]; nowMs: number } {
+function play(
+  bucket: TokenBucket,
+  steps: readonly Step[],
+  start: number,
+): { spentAtMs: number[]; nowMs: number } {
   const spentAtMs: number[] = [];
   let nowMs = start;
   let reserved = 0;
@@ -46,15 +59,21 @@ function play(bucket: TokenBucket, steps: readonly Step[], start: number): { spe
 }
 
 function bound(Tested: BucketClass): fc.IProperty<[number, number, Step[], number]> {
-  return fc.property(rate, burst, fc.array(step, { maxLength: 150 }), startMs, (perSecond, size, steps, start) => {
-    const { spentAtMs: spent } = play(new Tested(perSecond, size), steps, start);
-    for (let first = 0; first < spent.length; first++) {
-      for (let last = first; last < spent.length; last++) {
-        const windowMs = spent[last]! - spent[first]! + ROUNDING_MS;
-        expect(last - first + 1).toBeLessThanOrEqual((perSecond * windowMs) / 1000 + size);
+  return fc.property(
+    rate,
+    burst,
+    fc.array(step, { maxLength: 150 }),
+    startMs,
+    (perSecond, size, steps, start) => {
+      const { spentAtMs: spent } = play(new Tested(perSecond, size), steps, start);
+      for (let first = 0; first < spent.length; first++) {
+        for (let last = first; last < spent.length; last++) {
+          const windowMs = spent[last]! - spent[first]! + ROUNDING_MS;
+          expect(last - first + 1).toBeLessThanOrEqual((perSecond * windowMs) / 1000 + size);
+        }
       }
-    }
-  });
+    },
+  );
 }
 
 describe('in every window spent ≤ rate · t + burst', () => {
@@ -63,11 +82,18 @@ describe('in every window spent ≤ rate · t + burst', () => {
   });
 
   test.each([
-    ['a reservation counts from when it was made, not from when its request went out', 'Math.max(this.#fullAtMs, nowMs)', 'this.#fullAtMs'],
+    [
+      'a reservation counts from when it was made, not from when its request went out',
+      'Math.max(this.#fullAtMs, nowMs)',
+      'this.#fullAtMs',
+    ],
     ['what is reserved and not spent yet is forgotten', '(this.#reserved + 1) *', '1 *'],
     ['one token more than the burst', 'this.#capacityMs = burst *', 'this.#capacityMs = (burst + 1) *'],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
-    const { TokenBucket: Buggy } = await variantOf<{ TokenBucket: BucketClass }>('limit/token-bucket.ts', [from, to]);
+    const { TokenBucket: Buggy } = await variantOf<{ TokenBucket: BucketClass }>('limit/token-bucket.ts', [
+      from,
+      to,
+    ]);
     expect(fc.check(bound(Buggy), { numRuns: 1_000 }).failed).toBe(true);
   });
 });
@@ -75,19 +101,28 @@ describe('in every window spent ≤ rate · t + burst', () => {
 describe('the wait', () => {
   test('is the time to the next token: at its end there is one, a thousandth of a millisecond before there is none', () => {
     fc.assert(
-      fc.property(rate, burst, fc.array(step, { maxLength: 60 }), startMs, (perSecond, size, steps, start) => {
-        const bucket = new TokenBucket(perSecond, size);
-        let { nowMs } = play(bucket, steps, start);
-        // From here on spent as fast as it lets.
-        for (let spent = 0; spent < 40; spent++) {
-          const waitMs = bucket.waitMs(nowMs);
-          if (waitMs > 0.001) expect(bucket.tryReserve(nowMs + waitMs - 0.001)).toBe(false);
-          nowMs += waitMs;
-          const granted = bucket.tryReserve(nowMs);
-          if (!granted) throw new Error(`refused after the ${waitMs} ms it asked for, asks for ${bucket.waitMs(nowMs)}`);
-          bucket.spend(nowMs);
-        }
-      }),
+      fc.property(
+        rate,
+        burst,
+        fc.array(step, { maxLength: 60 }),
+        startMs,
+        (perSecond, size, steps, start) => {
+          const bucket = new TokenBucket(perSecond, size);
+          let { nowMs } = play(bucket, steps, start);
+          // From here on spent as fast as it lets.
+          for (let spent = 0; spent < 40; spent++) {
+            const waitMs = bucket.waitMs(nowMs);
+            if (waitMs > 0.001) expect(bucket.tryReserve(nowMs + waitMs - 0.001)).toBe(false);
+            nowMs += waitMs;
+            const granted = bucket.tryReserve(nowMs);
+            if (!granted)
+              throw new Error(
+                `refused after the ${waitMs} ms it asked for, asks for ${bucket.waitMs(nowMs)}`,
+              );
+            bucket.spend(nowMs);
+          }
+        },
+      ),
       { numRuns: 1_000 },
     );
   });

@@ -11,7 +11,9 @@ const policy = fc
   .map(([initialDelayMs, maxDelayMs, maxAttempts]) => ({ initialDelayMs, maxDelayMs, maxAttempts }));
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-function bounds(tested: Backoff): fc.IProperty<[{ initialDelayMs: number; maxDelayMs: number; maxAttempts: number }, number, number]> {
+function bounds(
+  tested: Backoff,
+): fc.IProperty<[{ initialDelayMs: number; maxDelayMs: number; maxAttempts: number }, number, number]> {
   return fc.property(policy, fc.integer({ min: 1, max: 10 }), random, (of, attempt, chance) => {
     // The naive form of the rule: double, one failed attempt after the other.
     let promisedMs = of.initialDelayMs;
@@ -30,7 +32,9 @@ test('between the doubled initial delay, capped, and a quarter more', () => {
 
 test('the delays of a default-like policy', () => {
   const of = { initialDelayMs: 500, maxDelayMs: 5_000, maxAttempts: 10 };
-  expect([1, 2, 3, 4, 5, 6].map((attempt) => backoffMs(of, attempt, 0))).toEqual([500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+  expect([1, 2, 3, 4, 5, 6].map((attempt) => backoffMs(of, attempt, 0))).toEqual([
+    500, 1_000, 2_000, 4_000, 5_000, 5_000,
+  ]);
   expect(backoffMs(of, 1, 0.5)).toBe(562.5);
 });
 

@@ -6,7 +6,11 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RecordHeader } from '../../src/domain/record.ts';
-import { HandoverProducer, type HandoverRecord, type RecordProducer } from '../../src/retry/handover-producer.ts';
+import {
+  HandoverProducer,
+  type HandoverRecord,
+  type RecordProducer,
+} from '../../src/retry/handover-producer.ts';
 
 const TOO_LARGE = 10;
 
@@ -44,7 +48,8 @@ class FakeProducer implements RecordProducer {
     const verdict = this.verdicts.shift() ?? 'ack';
     if (verdict === 'full') return false;
     if (verdict === 'throw') throw kafkaError(-1);
-    const bytes = (key?.length ?? 0) + (value?.length ?? 0) + headers.reduce((sum, [, of]) => sum + of.length, 0);
+    const bytes =
+      (key?.length ?? 0) + (value?.length ?? 0) + headers.reduce((sum, [, of]) => sum + of.length, 0);
     this.acks.push(() => {
       if (bytes > this.maxBytes) onAck(kafkaError(TOO_LARGE));
       else if (verdict === 'nack') onAck(kafkaError(-192));
@@ -102,7 +107,9 @@ describe('one hand-over', () => {
     expect(producer.stats).toMatchObject({ pendingRecords: 2, pendingBytes: 7 });
     broker.answerAll();
     expect(durable).toEqual(['1/1', '1/2']);
-    expect(broker.taken.map(({ topic, key, value }) => [topic, key && String(key), value && String(value)])).toEqual([
+    expect(
+      broker.taken.map(({ topic, key, value }) => [topic, key && String(key), value && String(value)]),
+    ).toEqual([
       ['dlq', 'key', 'value 1'],
       ['bad', null, null],
     ]);
@@ -195,41 +202,50 @@ test('stopped, it offers nothing again', () => {
 
 test('over any mixture of verdicts, sizes and orders of acks each ends durable exactly once, and the counts agree', () => {
   const verdict = fc.constantFrom<Verdict>('ack', 'nack', 'full', 'throw');
-  const one = fc.record({ to: fc.constantFrom('dead_letter' as const, 'bad_event' as const), bytes: fc.option(fc.nat(300)) });
+  const one = fc.record({
+    to: fc.constantFrom('dead_letter' as const, 'bad_event' as const),
+    bytes: fc.option(fc.nat(300)),
+  });
   const step = fc.oneof(one, fc.record({ ack: fc.nat() }), fc.record({ passMs: fc.nat(1_500) }));
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), fc.array(verdict, { maxLength: 60 }), (steps, verdicts) => {
-      const { producer, broker, durable } = new Bench();
-      broker.maxBytes = 150;
-      broker.verdicts = [...verdicts];
-      const added: HandoverRecord[] = [];
-      const checkCounts = (): void => {
-        const open = added.filter(({ sequence }) => !durable.includes(`1/${sequence}`));
-        expect(producer.stats.pendingRecords).toBe(open.length);
-        expect(producer.stats.pendingBytes).toBe(open.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
-        expect(producer.stats.deadLetters.pending + producer.stats.badEvents.pending).toBe(open.length);
-      };
-      for (const one of steps) {
-        if ('ack' in one) broker.acks.splice(one.ack % Math.max(1, broker.acks.length), 1)[0]?.();
-        else if ('passMs' in one) vi.advanceTimersByTime(one.passMs);
-        else {
-          const value = one.bytes === null ? null : new Uint8Array(one.bytes);
-          added.push(handover(added.length, { to: one.to, value }));
-          producer.add(added.at(-1)!);
+    fc.property(
+      fc.array(step, { maxLength: 60 }),
+      fc.array(verdict, { maxLength: 60 }),
+      (steps, verdicts) => {
+        const { producer, broker, durable } = new Bench();
+        broker.maxBytes = 150;
+        broker.verdicts = [...verdicts];
+        const added: HandoverRecord[] = [];
+        const checkCounts = (): void => {
+          const open = added.filter(({ sequence }) => !durable.includes(`1/${sequence}`));
+          expect(producer.stats.pendingRecords).toBe(open.length);
+          expect(producer.stats.pendingBytes).toBe(
+            open.reduce((sum, { value }) => sum + (value?.length ?? 0), 0),
+          );
+          expect(producer.stats.deadLetters.pending + producer.stats.badEvents.pending).toBe(open.length);
+        };
+        for (const one of steps) {
+          if ('ack' in one) broker.acks.splice(one.ack % Math.max(1, broker.acks.length), 1)[0]?.();
+          else if ('passMs' in one) vi.advanceTimersByTime(one.passMs);
+          else {
+            const value = one.bytes === null ? null : new Uint8Array(one.bytes);
+            added.push(handover(added.length, { to: one.to, value }));
+            producer.add(added.at(-1)!);
+          }
+          checkCounts();
+        }
+        broker.verdicts = [];
+        for (let turns = 0; turns < 10; turns++) {
+          broker.answerAll();
+          vi.advanceTimersByTime(1_000);
         }
         checkCounts();
-      }
-      broker.verdicts = [];
-      for (let turns = 0; turns < 10; turns++) {
-        broker.answerAll();
-        vi.advanceTimersByTime(1_000);
-      }
-      checkCounts();
-      expect(durable.toSorted()).toEqual(added.map(({ sequence }) => `1/${sequence}`).toSorted());
-      expect(broker.taken).toHaveLength(added.length);
-      expect(producer.stats.deadLetters.produced + producer.stats.badEvents.produced).toBe(added.length);
-      expect(vi.getTimerCount()).toBe(0);
-    }),
+        expect(durable.toSorted()).toEqual(added.map(({ sequence }) => `1/${sequence}`).toSorted());
+        expect(broker.taken).toHaveLength(added.length);
+        expect(producer.stats.deadLetters.produced + producer.stats.badEvents.produced).toBe(added.length);
+        expect(vi.getTimerCount()).toBe(0);
+      },
+    ),
     { numRuns: 300 },
   );
 });

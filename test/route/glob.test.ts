@@ -13,9 +13,9 @@ const escaped = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/
 
 /** The meaning, spelt out: each segment's expression, and what `**` leaves between dots. */
 function reference(glob: string, type: string): boolean {
-  const segments = glob.split('.').map((segment) =>
-    segment === '**' ? null : segment.split('*').map(escaped).join('[^.]*'),
-  );
+  const segments = glob
+    .split('.')
+    .map((segment) => (segment === '**' ? null : segment.split('*').map(escaped).join('[^.]*')));
   const matchesFrom = (g: number, rest: readonly string[]): boolean => {
     if (g === segments.length) return rest.length === 0;
     const segment = segments[g];
@@ -23,7 +23,9 @@ function reference(glob: string, type: string): boolean {
       for (let skip = 0; skip <= rest.length; skip++) if (matchesFrom(g + 1, rest.slice(skip))) return true;
       return false;
     }
-    return rest.length > 0 && new RegExp(`^${segment}$`, 's').test(rest[0]!) && matchesFrom(g + 1, rest.slice(1));
+    return (
+      rest.length > 0 && new RegExp(`^${segment}$`, 's').test(rest[0]!) && matchesFrom(g + 1, rest.slice(1))
+    );
   };
   return matchesFrom(0, type.split('.'));
 }

@@ -45,7 +45,9 @@ test('a tenant whose name is the sign for every tenant gets no more than that', 
 });
 
 test('more types than are remembered are matched the same, the first time and again', () => {
-  const routes = new RouteTable([destination('even', 'acme', '*0', '*2', '*4', '*6', '*8')]).forTenant('acme');
+  const routes = new RouteTable([destination('even', 'acme', '*0', '*2', '*4', '*6', '*8')]).forTenant(
+    'acme',
+  );
   fc.assert(
     fc.property(fc.nat(5_000), (n) => {
       expect(routes.match(`type${n}`)).toEqual(n % 2 === 0 ? [0] : []);

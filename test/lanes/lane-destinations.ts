@@ -1,0 +1,31 @@
+import type { LaneRecord } from './lane-bench.ts';
+import { destinationOf } from './lane-parts.ts';
+
+/** Two destinations each of two tenants; `nobody` has none. */
+export const laneDestinations = [
+  destinationOf('all', { tenant: 'acme' }),
+  destinationOf('once', {
+    tenant: 'acme',
+    events: ['email.*'],
+    retry: { maxAttempts: 1, initialDelayMs: 0, maxDelayMs: 0 },
+  }),
+  destinationOf('limited', {
+    tenant: 'beta',
+    events: ['contact.*'],
+    rateLimit: { ratePerSecond: 100, burst: 2 },
+    maxInFlight: 1,
+  }),
+  destinationOf('quick', {
+    tenant: 'beta',
+    events: ['contact.created'],
+    timeoutMs: 50,
+    format: 'cloudevents',
+  }),
+];
+
+/** Ids of the destinations that must get a record's event. */
+export function wantedBy({ tenant, type }: LaneRecord): string[] {
+  if (tenant === 'acme') return type.startsWith('email.') ? ['all', 'once'] : ['all'];
+  if (tenant !== 'beta' || !type.startsWith('contact.')) return [];
+  return type === 'contact.created' ? ['limited', 'quick'] : ['limited'];
+}
