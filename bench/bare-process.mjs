@@ -43,14 +43,23 @@ class Handler {
 
 function send() {
   started++;
-  const headers = ['content-type', 'application/json', 'user-agent', 'bare', 'webhook-id', 'dlv_0123456789abcdefghijkl'];
+  const headers = [
+    'content-type',
+    'application/json',
+    'user-agent',
+    'bare',
+    'webhook-id',
+    'dlv_0123456789abcdefghijkl',
+  ];
   pool.dispatch({ path: '/in', method: 'POST', headers, body }, new Handler());
 }
 
 function report() {
   const { user, system } = process.cpuUsage(cpu);
   const seconds = (performance.now() - startedMs) / 1000;
-  console.log(JSON.stringify({ deliveriesPerSecond: count / seconds, cpuMicrosPerDelivery: (user + system) / count }));
+  console.log(
+    JSON.stringify({ deliveriesPerSecond: count / seconds, cpuMicrosPerDelivery: (user + system) / count }),
+  );
   void pool.destroy();
 }
 

@@ -6,11 +6,15 @@ import { Command, InvalidArgumentError } from 'commander';
 
 import { benchPipeline, type PipelineFigures, type PipelineOptions } from './pipeline.ts';
 
-const program = new Command('bench').description('Benchmarks; loads go to this machine only and end by themselves.');
+const program = new Command('bench').description(
+  'Benchmarks; loads go to this machine only and end by themselves.',
+);
 
 program
   .command('pipeline')
-  .description('deliveries per second and CPU time per delivery of the whole dispatcher, beside bare undici dispatch')
+  .description(
+    'deliveries per second and CPU time per delivery of the whole dispatcher, beside bare undici dispatch',
+  )
   .option('--events <n>', 'events to deliver', positiveInteger, 300_000)
   .option('--tenants <n>', 'tenants they belong to', positiveInteger, 100)
   .option('--lanes <n>', 'worker threads of the dispatcher', positiveInteger, 1)
@@ -23,7 +27,12 @@ program
     });
     console.log(tableOf(figures));
     if (options.json !== undefined) {
-      const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, memoryGb: totalmem() / 1e9, node: process.version };
+      const machine = {
+        cpu: cpus()[0]?.model ?? '',
+        cores: cpus().length,
+        memoryGb: totalmem() / 1e9,
+        node: process.version,
+      };
       await writeFile(options.json, `${JSON.stringify({ ...figures, options, machine }, null, 2)}\n`);
     }
   });
@@ -31,10 +40,17 @@ program
 await program.parseAsync();
 
 function tableOf(figures: PipelineFigures): string {
-  const table = new Table({ head: ['', 'dispatcher', 'bare dispatch'], colAligns: ['left', 'right', 'right'] });
+  const table = new Table({
+    head: ['', 'dispatcher', 'bare dispatch'],
+    colAligns: ['left', 'right', 'right'],
+  });
   table.push(
     ['deliveries/s', Math.round(figures.deliveriesPerSecond), Math.round(figures.bareDeliveriesPerSecond)],
-    ['CPU µs per delivery', figures.cpuMicrosPerDelivery.toFixed(1), figures.bareCpuMicrosPerDelivery.toFixed(1)],
+    [
+      'CPU µs per delivery',
+      figures.cpuMicrosPerDelivery.toFixed(1),
+      figures.bareCpuMicrosPerDelivery.toFixed(1),
+    ],
     ['  main thread', figures.cpuMicrosByThread.main.toFixed(1), ''],
     ['  lane threads', figures.cpuMicrosByThread.lanes.toFixed(1), ''],
     ['  GC, compiler, librdkafka', figures.cpuMicrosByThread.other.toFixed(1), ''],

@@ -44,7 +44,10 @@ const TIMEOUT_MS = 300_000;
  * over HTTP and a receiver, each a process of its own; beside it, before and
  * after, the bare loop on the same receiver.
  */
-export async function benchPipeline(options: PipelineOptions, say: (line: string) => void): Promise<PipelineFigures> {
+export async function benchPipeline(
+  options: PipelineOptions,
+  say: (line: string) => void,
+): Promise<PipelineFigures> {
   const closers: (() => Promise<unknown>)[] = [];
   try {
     say('starting Kafka, the ledger and a receiver');
@@ -52,7 +55,9 @@ export async function benchPipeline(options: PipelineOptions, say: (line: string
     closers.push(() => kafka.stop());
     const owner = await startClickHouseOwner();
     closers.push(() => owner.stop());
-    const receiver = await startReceiver({ ports: [{ name: 'sink', recording: { rows: 'none', body: 'none' } }] });
+    const receiver = await startReceiver({
+      ports: [{ name: 'sink', recording: { rows: 'none', body: 'none' } }],
+    });
     closers.push(() => receiver.stop());
     await kafka.tools.createTopics([{ name: TOPIC, partitions: PARTITIONS }]);
     say(`producing ${options.events} events of ${options.tenants} tenants`);
@@ -86,7 +91,12 @@ export async function benchPipeline(options: PipelineOptions, say: (line: string
   }
 }
 
-function configOf(brokers: string, clickhouse: string, sink: string, options: PipelineOptions): Record<string, unknown> {
+function configOf(
+  brokers: string,
+  clickhouse: string,
+  sink: string,
+  options: PipelineOptions,
+): Record<string, unknown> {
   return {
     kafka: { brokers, groupId: 'bench', topics: [TOPIC] },
     clickhouse: { url: clickhouse },
@@ -97,7 +107,10 @@ function configOf(brokers: string, clickhouse: string, sink: string, options: Pi
   };
 }
 
-type Measured = Pick<PipelineFigures, 'deliveriesPerSecond' | 'cpuMicrosPerDelivery' | 'cpuMicrosByThread' | 'rssMb'>;
+type Measured = Pick<
+  PipelineFigures,
+  'deliveriesPerSecond' | 'cpuMicrosPerDelivery' | 'cpuMicrosByThread' | 'rssMb'
+>;
 type Bare = Pick<PipelineFigures, 'deliveriesPerSecond' | 'cpuMicrosPerDelivery'>;
 
 interface Sample {
@@ -118,7 +131,9 @@ async function measure(
     waitFor(
       async () => {
         const delivered = (await receiver.count('sink')) - offset;
-        return delivered >= target ? { delivered, cpuMicros: cpuMicrosByThread(pid), atMs: performance.now() } : null;
+        return delivered >= target
+          ? { delivered, cpuMicros: cpuMicrosByThread(pid), atMs: performance.now() }
+          : null;
       },
       { timeoutMs: TIMEOUT_MS, intervalMs: 50, what: `${target} deliveries` },
     );
@@ -126,7 +141,9 @@ async function measure(
   say('measuring');
   const last = await reach(options.events * MEASURED_UNTIL_SHARE);
   const deliveries = last.delivered - first.delivered;
-  const spent = new Map([...last.cpuMicros].map(([thread, micros]) => [thread, micros - (first.cpuMicros.get(thread) ?? 0)]));
+  const spent = new Map(
+    [...last.cpuMicros].map(([thread, micros]) => [thread, micros - (first.cpuMicros.get(thread) ?? 0)]),
+  );
   const main = spent.get(pid) ?? 0;
   spent.delete(pid);
   const others = [...spent.values()].sort((a, b) => b - a);

@@ -11,7 +11,9 @@ export function cpuMicrosByThread(pid: number): ReadonlyMap<number, number> {
 
 function cpuMicrosOf(statFile: string): number {
   // Fields 14 and 15 of proc(5)'s stat, counted after the name, which may contain spaces.
-  const fields = readFileSync(statFile, 'utf8').replace(/^.*\) /, '').split(' ');
+  const fields = readFileSync(statFile, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
 }
 

@@ -61,7 +61,9 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
   const schemaLookups: SchemaLookupCounts = { found: 0, unknown: 0, failed: 0 };
   const schemas = openSchemas(config, schemaLookups);
   const surroundings = await openSurroundings(config, log);
-  const blocks = Array.from({ length: config.lanes.count }, () => createLaneCounters(config.destinations.length));
+  const blocks = Array.from({ length: config.lanes.count }, () =>
+    createLaneCounters(config.destinations.length),
+  );
   const lanes = blocks.map((block) => new LaneCounters(block));
   const { promise: failed, resolve: fail } = promiseWithResolver<Error>();
   const notices = logNotices(log, fail);
@@ -153,11 +155,15 @@ function topicsOf({ kafka }: Config): string[] {
 
 interface SurfaceParts {
   readonly lanes: readonly LaneCounters[];
-  stats(): MainStats;
-  readiness(): Readiness;
+  readonly stats: () => MainStats;
+  readonly readiness: () => Readiness;
 }
 
-async function openSurface(config: Config, log: Log, { lanes, stats, readiness }: SurfaceParts): Promise<HttpSurface | null> {
+async function openSurface(
+  config: Config,
+  log: Log,
+  { lanes, stats, readiness }: SurfaceParts,
+): Promise<HttpSurface | null> {
   if (config.http === null) return null;
   const metrics = createMetrics({
     lanes,
@@ -176,7 +182,11 @@ async function openSurface(config: Config, log: Log, { lanes, stats, readiness }
   return surface;
 }
 
-function readReadiness(pipeline: Pipeline | null, lastKafkaError: string | null, draining: boolean): Readiness {
+function readReadiness(
+  pipeline: Pipeline | null,
+  lastKafkaError: string | null,
+  draining: boolean,
+): Readiness {
   const intake = pipeline?.intake.stats;
   return evaluateReadiness(
     {

@@ -6,16 +6,16 @@ import type { Log } from '../observability/log.ts';
 export interface Notices {
   /** The Kafka client's latest error since a broker could be reached, null when there was none. */
   lastKafkaError: string | null;
-  assigned(partitions: readonly TopicPartition[]): void;
-  revoked(partitions: readonly TopicPartition[]): void;
-  kafkaError(message: string): void;
-  kafkaConnection(isUp: boolean): void;
-  pollFailed(message: string): void;
-  commitFailed(message: string): void;
-  schemaLookupFailed(schemaId: number, error: unknown): void;
-  handoverFailed(topic: string, message: string): void;
-  ledgerState(state: LedgerState, error: Error | null): void;
-  laneCrashed(lane: number, error: unknown): void;
+  readonly assigned: (partitions: readonly TopicPartition[]) => void;
+  readonly revoked: (partitions: readonly TopicPartition[]) => void;
+  readonly kafkaError: (message: string) => void;
+  readonly kafkaConnection: (isUp: boolean) => void;
+  readonly pollFailed: (message: string) => void;
+  readonly commitFailed: (message: string) => void;
+  readonly schemaLookupFailed: (schemaId: number, error: unknown) => void;
+  readonly handoverFailed: (topic: string, message: string) => void;
+  readonly ledgerState: (state: LedgerState, error: Error | null) => void;
+  readonly laneCrashed: (lane: number, error: unknown) => void;
 }
 
 /** @param onLaneCrash a dispatcher cannot go on without one of its lanes. */
@@ -51,7 +51,8 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
     },
     ledgerState: (state, error) => {
       if (state === 'ok') log.write('ledger_recovered');
-      else log.write(state === 'alarm' ? 'ledger_refused' : 'ledger_insert_failed', { error: error?.message });
+      else
+        log.write(state === 'alarm' ? 'ledger_refused' : 'ledger_insert_failed', { error: error?.message });
     },
     laneCrashed: (lane, error) => {
       log.write('lane_failed', { lane, err: error });

@@ -5,7 +5,7 @@ import { Assignments } from '../ingest/assignments.ts';
 import { Committer } from '../ingest/committer.ts';
 import { FlowGate } from '../ingest/flow-gate.ts';
 import { Intake } from '../ingest/intake.ts';
-import { Ownership } from '../ingest/ownership.ts';
+import { Ownership, type OwnershipOptions } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
 import { SchemaWait } from '../ingest/schema-wait.ts';
 import { KafkaConsumer } from '../kafka/consumer.ts';
@@ -67,21 +67,25 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     settler.onSettled(lane, settled);
     intake.onRoom();
   });
-  const consumer = await KafkaConsumer.open(consumerProperties(config.kafka, parts.brokers), config.kafka.topics, {
-    onAssign: (partitions) => {
-      notices.assigned(partitions);
-      ownership.onAssign(partitions);
+  const consumer = await KafkaConsumer.open(
+    consumerProperties(config.kafka, parts.brokers),
+    config.kafka.topics,
+    {
+      onAssign: (partitions) => {
+        notices.assigned(partitions);
+        ownership.onAssign(partitions);
+      },
+      onRevoke: (partitions) => {
+        notices.revoked(partitions);
+        ownership.onRevoke(partitions);
+      },
+      onCommit: (error, offsets) => {
+        committer.answer(error, offsets);
+      },
+      onError: notices.kafkaError,
+      onConnection: notices.kafkaConnection,
     },
-    onRevoke: (partitions) => {
-      notices.revoked(partitions);
-      ownership.onRevoke(partitions);
-    },
-    onCommit: (error, offsets) => {
-      committer.answer(error, offsets);
-    },
-    onError: notices.kafkaError,
-    onConnection: notices.kafkaConnection,
-  }).catch(async (error: unknown) => {
+  ).catch(async (error: unknown) => {
     await lanes.close();
     throw error;
   });
@@ -108,14 +112,9 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     committer,
     revokeDeadlineMs: config.kafka.revokeDeadlineMs,
     recover: (partitions) => recoverDeliveries(consumer, parts.ledger, partitions),
-    onBegin: ({ id, topic, partition }, recovered) => {
-      lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, recovered });
-    },
+    ...epochsOf(lanes),
     onRevoking: (assignment) => {
       intake.forget(assignment);
-    },
-    onEnd: (ended) => {
-      lanes.broadcast({ kind: 'abandon', assignments: ended.map(({ id }) => id) });
     },
     flush: () => batcher.flush(),
     onError: notices.kafkaError,
@@ -136,6 +135,18 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     handovers,
     schemaWait,
     commitTimer,
+  };
+}
+
+/** How lanes hear of the beginning and the end of an epoch. */
+function epochsOf(lanes: LanePool): Pick<OwnershipOptions, 'onBegin' | 'onEnd'> {
+  return {
+    onBegin: ({ id, topic, partition }, recovered) => {
+      lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, recovered });
+    },
+    onEnd: (ended) => {
+      lanes.broadcast({ kind: 'abandon', assignments: ended.map(({ id }) => id) });
+    },
   };
 }
 

@@ -29,7 +29,9 @@ export async function recoverDeliveries(
   const recovered: Recovered[] = [];
   for (const { topic, partition } of partitions) {
     const found = committed.find((place) => place.topic === topic && place.partition === partition);
-    recovered.push(await deliveredFrom(ledger, { topic, partition, offset: Math.max(0, found?.offset ?? 0) }));
+    recovered.push(
+      await deliveredFrom(ledger, { topic, partition, offset: Math.max(0, found?.offset ?? 0) }),
+    );
   }
   return recovered;
 }

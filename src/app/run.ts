@@ -19,7 +19,11 @@ export async function runDispatcher(config: Config): Promise<number> {
   const log = createLogger(config.log.level);
   log.write('starting');
   const dispatcher = await startDispatcher(config, log);
-  log.write('started', { brokers: dispatcher.brokers, httpPort: dispatcher.httpPort, ledger: dispatcher.ledger.kind });
+  log.write('started', {
+    brokers: dispatcher.brokers,
+    httpPort: dispatcher.httpPort,
+    ledger: dispatcher.ledger.kind,
+  });
   const signal = stopSignal();
   const reason = await Promise.race([signal, dispatcher.failed]);
   const code = reason instanceof Error ? EXIT_FAILED : await drain(dispatcher, config.shutdown.deadlineMs);

@@ -13,7 +13,8 @@ const LEAVE_TIMEOUT_MS = 8_000;
  * @returns whether everything admitted became durable and was committed.
  */
 export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log: Log): Promise<boolean> {
-  const { intake, assignments, ownership, committer, lanes, consumer, handovers, schemaWait, batcher } = pipeline;
+  const { intake, assignments, ownership, committer, lanes, consumer, handovers, schemaWait, batcher } =
+    pipeline;
   log.write('draining', { openRecords: assignments.openRecords, deadlineMs });
   intake.stopAdmitting();
   schemaWait.stop();

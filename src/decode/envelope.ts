@@ -11,7 +11,7 @@ export interface DecodedRecord {
   readonly data: Buffer;
   /** Full name of its schema. */
   readonly schemaName: string;
-  /** The field a source names: a string, or a number's decimal digits; '' when there is none. */
+  /** The field a source names: a string, an int's or long's digits, an enum's symbol; '' when there is none, or it is anything else. */
   text(source: AvroSource): string;
   /** The same for a time: Unix epoch milliseconds, null when there is none that makes sense. */
   timeMs(source: AvroSource): number | null;

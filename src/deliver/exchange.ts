@@ -96,7 +96,8 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
     const room = this.#bounds.maxExcerptBytes - this.responseBytes;
     if (room > 0) this.excerpt += chunk.toString('utf8', 0, Math.min(room, chunk.length));
     this.responseBytes += chunk.length;
-    if (this.responseBytes > this.#bounds.maxResponseBytes) this.#abort?.(new EnoughReadError('enough was read'));
+    if (this.responseBytes > this.#bounds.maxResponseBytes)
+      this.#abort?.(new EnoughReadError('enough was read'));
     return true;
   }
 
@@ -132,7 +133,8 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
 function hasHeader(headers: readonly Buffer[], lowerCaseName: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as Buffer;
-    if (name.length === lowerCaseName.length && name.toString('latin1').toLowerCase() === lowerCaseName) return true;
+    if (name.length === lowerCaseName.length && name.toString('latin1').toLowerCase() === lowerCaseName)
+      return true;
   }
   return false;
 }

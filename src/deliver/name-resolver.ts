@@ -46,7 +46,10 @@ export class NameResolver {
 
   #lookUp(name: string): Promise<readonly string[]> {
     const answer = this.#ask(name);
-    const remembered: Remembered = { addresses: answer.then((found) => found.addresses), expiresMs: Infinity };
+    const remembered: Remembered = {
+      addresses: answer.then((found) => found.addresses),
+      expiresMs: Infinity,
+    };
     remembered.addresses.catch(() => undefined);
     answer.then(
       (found) => (remembered.expiresMs = this.#clock.monotonicMs() + found.ttlMs),
@@ -63,8 +66,12 @@ export class NameResolver {
       this.#resolver.resolve4(name, { ttl: true }),
       this.#resolver.resolve6(name, { ttl: true }),
     ]);
-    const records = [...(v4.status === 'fulfilled' ? v4.value : []), ...(v6.status === 'fulfilled' ? v6.value : [])];
-    if (records.length === 0) throw v4.status === 'rejected' ? v4.reason : new Error(`${name} has no address`);
+    const records = [
+      ...(v4.status === 'fulfilled' ? v4.value : []),
+      ...(v6.status === 'fulfilled' ? v6.value : []),
+    ];
+    if (records.length === 0)
+      throw v4.status === 'rejected' ? v4.reason : new Error(`${name} has no address`);
     const ttlMs = Math.min(...records.map((record) => record.ttl)) * 1000;
     return {
       addresses: records.map((record) => record.address),

@@ -5,9 +5,9 @@
  */
 export interface Clock {
   /** Milliseconds since an arbitrary start; never goes back. */
-  monotonicMs(): number;
+  readonly monotonicMs: () => number;
   /** Milliseconds since the Unix epoch; may jump. */
-  wallMs(): number;
+  readonly wallMs: () => number;
 }
 
 export const systemClock: Clock = {

@@ -39,7 +39,8 @@ export const limits = {
   lanes: 255,
 } as const;
 
-export function assertLimits(l: typeof limits): void {
+/** @throws Error naming the relation that does not hold. */
+export function assertLimits(l: Readonly<Record<keyof typeof limits, number>>): void {
   const must = (holds: boolean, relation: string): void => {
     if (!holds) throw new Error(`limits.ts is inconsistent: ${relation}`);
   };

@@ -22,7 +22,10 @@ export function unpackHeaders(bytes: Buffer): RecordHeader[] {
   while (at < bytes.length) {
     const nameEnd = at + LENGTH_BYTES + bytes.readUInt32LE(at);
     const valueEnd = nameEnd + LENGTH_BYTES + bytes.readUInt32LE(nameEnd);
-    headers.push([bytes.toString('utf8', at + LENGTH_BYTES, nameEnd), bytes.subarray(nameEnd + LENGTH_BYTES, valueEnd)]);
+    headers.push([
+      bytes.toString('utf8', at + LENGTH_BYTES, nameEnd),
+      bytes.subarray(nameEnd + LENGTH_BYTES, valueEnd),
+    ]);
     at = valueEnd;
   }
   return headers;

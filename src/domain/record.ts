@@ -22,17 +22,6 @@ export interface TopicPartitionOffset extends TopicPartition {
   readonly offset: number;
 }
 
-/**
- * Names an admitted record between threads: the assignment it came under (one
- * number per partition and epoch, never reused) and its place in that
- * assignment's frontier. A reply that names an assignment which has ended is
- * harmless: nobody commits for it any more.
- */
-export interface RecordHandle {
-  readonly assignment: number;
-  readonly sequence: number;
-}
-
 /** Deliveries of a partition that the ledger holds beyond the committed offset. */
 export interface Recovered {
   /** Ids of deliveries that were delivered. */

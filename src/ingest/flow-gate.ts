@@ -47,7 +47,8 @@ export class FlowGate {
     if (left < 0 || leftBytes < 0) throw new RangeError(`lane ${lane} let go of more than it held`);
     this.#records[lane] = left;
     this.#bytes[lane] = leftBytes;
-    const low = left <= this.#bounds.maxRecords * REOPEN_SHARE && leftBytes <= this.#bounds.maxBytes * REOPEN_SHARE;
+    const low =
+      left <= this.#bounds.maxRecords * REOPEN_SHARE && leftBytes <= this.#bounds.maxBytes * REOPEN_SHARE;
     if (this.#closed[lane] === 0 || !low) return false;
     this.#closed[lane] = 0;
     return true;

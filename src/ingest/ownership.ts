@@ -78,11 +78,20 @@ export class Ownership {
   /** Waits until nothing of these is open, flushing the ledger as it goes; false at the deadline. */
   async drain(assignments: readonly Assignment[], deadlineMs: number): Promise<boolean> {
     const isDone = (): boolean => assignments.every((assignment) => assignment.frontier.open === 0);
+    let flushing = false;
     for (let waitedMs = 0; !isDone(); waitedMs += CHECK_MS) {
       if (waitedMs >= deadlineMs) return false;
-      this.#options.flush().catch((error: unknown) => {
-        this.#options.onError(String(error));
-      });
+      if (!flushing) {
+        flushing = true;
+        this.#options
+          .flush()
+          .catch((error: unknown) => {
+            this.#options.onError(String(error));
+          })
+          .finally(() => {
+            flushing = false;
+          });
+      }
       await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
     }
     return true;

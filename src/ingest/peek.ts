@@ -14,7 +14,10 @@ export interface RecordProjection {
 
 /** Where projections come from. Synchronous: what takes I/O answers `unresolved` and is asked for elsewhere. */
 export interface ProjectionSource {
-  find(schemaId: number, tenantPath: readonly string[] | null): RecordProjection | 'absent' | 'unusable' | 'unresolved';
+  find(
+    schemaId: number,
+    tenantPath: readonly string[] | null,
+  ): RecordProjection | 'absent' | 'unusable' | 'unresolved';
 }
 
 const CODE: Readonly<Record<InvalidReason, number>> = Object.fromEntries(

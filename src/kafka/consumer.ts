@@ -41,7 +41,7 @@ export class KafkaConsumer {
     listener: ConsumerListener,
   ): Promise<KafkaConsumer> {
     const { 'auto.offset.reset': offsetReset, ...rest } = properties;
-    const consumer: kafka.KafkaConsumer = new kafka.KafkaConsumer(
+    const consumer = new kafka.KafkaConsumer(
       {
         ...rest,
         rebalance_cb: (error: kafka.LibrdKafkaError, partitions: TopicPartition[]) => {
@@ -52,8 +52,8 @@ export class KafkaConsumer {
         offset_commit_cb: (error: kafka.LibrdKafkaError | null, offsets: TopicPartitionOffset[]) => {
           listener.onCommit(error ? error.message : null, offsets);
         },
-      } as unknown as kafka.ConsumerGlobalConfig,
-      { 'auto.offset.reset': offsetReset } as kafka.ConsumerTopicConfig,
+      },
+      { 'auto.offset.reset': offsetReset as 'earliest' | 'latest' | 'error' },
     );
     consumer.on('event.error', (error) => {
       listener.onError(error.message);
@@ -111,11 +111,14 @@ export class KafkaConsumer {
    * Where the group resumes each partition; −1 where it never committed.
    * @throws Error when the broker does not answer in time.
    */
-  committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+  committed(
+    partitions: readonly TopicPartition[],
+    timeoutMs: number,
+  ): Promise<readonly TopicPartitionOffset[]> {
     return new Promise((resolve, reject) => {
       this.#consumer.committed([...partitions], timeoutMs, (error: kafka.LibrdKafkaError | null, found) => {
         if (error) reject(new Error(error.message));
-        else resolve(found.map(({ topic, partition, offset }) => ({ topic, partition, offset: offset ?? -1 })));
+        else resolve(found.map(toPlace));
       });
     });
   }
@@ -145,6 +148,15 @@ export class KafkaConsumer {
   get #isIncremental(): boolean {
     return this.#consumer.rebalanceProtocol() === 'COOPERATIVE';
   }
+}
+
+/** librdkafka leaves the offset out where nothing was committed, which its types do not say. */
+function toPlace({
+  topic,
+  partition,
+  offset,
+}: TopicPartition & { readonly offset?: number }): TopicPartitionOffset {
+  return { topic, partition, offset: offset ?? -1 };
 }
 
 /** Reads librdkafka's statistics (STATISTICS.md): the state of each broker connection. */

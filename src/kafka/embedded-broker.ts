@@ -4,7 +4,7 @@ import { UserError } from '../domain/errors.ts';
 /** A Kafka that lives and dies with this process; `brokers` is `host:port` on loopback. */
 export interface EmbeddedBroker {
   readonly brokers: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const METADATA_TIMEOUT_MS = 10_000;
@@ -33,14 +33,21 @@ export async function startEmbeddedBroker(topics: readonly string[] = []): Promi
 function startHost(): Promise<{ host: kafka.Producer; brokers: string }> {
   const host = new kafka.Producer({ 'test.mock.num.brokers': 1, log_level: 0 } as kafka.ProducerGlobalConfig);
   return new Promise((resolve, reject) => {
-    host.connect({ timeout: METADATA_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null, metadata) => {
-      const broker = metadata?.brokers[0];
-      if (error || broker === undefined) {
-        reject(new UserError([`the embedded broker did not start: ${error?.message ?? 'no broker in its metadata'}`]));
-        return;
-      }
-      resolve({ host, brokers: `${broker.host}:${broker.port}` });
-    });
+    host.connect(
+      { timeout: METADATA_TIMEOUT_MS },
+      (error: kafka.LibrdKafkaError | null, metadata: kafka.Metadata | undefined) => {
+        const broker = metadata?.brokers[0];
+        if (error || broker === undefined) {
+          reject(
+            new UserError([
+              `the embedded broker did not start: ${error?.message ?? 'no broker in its metadata'}`,
+            ]),
+          );
+          return;
+        }
+        resolve({ host, brokers: `${broker.host}:${broker.port}` });
+      },
+    );
   });
 }
 

@@ -121,13 +121,13 @@ export function openProducer(
   properties: Readonly<Record<string, string | number | boolean>>,
   onError: (message: string) => void = () => undefined,
 ): Promise<KafkaProducer> {
-  const producer = new kafka.Producer({ ...properties, dr_cb: true } as kafka.ProducerGlobalConfig, {});
+  const producer = new kafka.Producer({ ...properties, dr_cb: true }, {});
   producer.on('event.error', (error) => {
     onError(error.message);
   });
   return new Promise((resolve, reject) => {
-    producer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null) => {
-      if (error === null || error === undefined) resolve(new KafkaProducer(producer));
+    producer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null | undefined) => {
+      if (!error) resolve(new KafkaProducer(producer));
       else
         reject(
           new UserError([

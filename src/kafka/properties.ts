@@ -11,7 +11,10 @@ const ENVELOPE_BYTES = 256 * 1024;
  * The consumer's properties: ours where delivery depends on them, bounded queues,
  * and the user's own on top for everything else (`config/` refuses the former).
  */
-export function consumerProperties(kafka: KafkaConfig, brokers: string): Record<string, string | number | boolean> {
+export function consumerProperties(
+  kafka: KafkaConfig,
+  brokers: string,
+): Record<string, string | number | boolean> {
   return {
     'queued.max.messages.kbytes': limits.prefetchBytes / 1024,
     'queued.min.messages': 20_000,
@@ -41,7 +44,10 @@ function groupProperties(kafka: KafkaConfig): KafkaProperties {
 }
 
 /** The producer's properties: durable before quick, since what it writes is what nobody else keeps. */
-export function producerProperties(kafka: KafkaConfig, brokers: string): Record<string, string | number | boolean> {
+export function producerProperties(
+  kafka: KafkaConfig,
+  brokers: string,
+): Record<string, string | number | boolean> {
   return {
     'linger.ms': 5,
     'compression.codec': 'lz4',

@@ -22,7 +22,10 @@ export function deadLetter(delivery: Delivery, outcome: string, reason: string, 
 
 /** A record that is no usable event, for the bad-event topic. */
 export function badEvent(record: OpenRecord, reason: string): Handover {
-  return handover('bad_event', record, { 'eventdispatch-outcome': 'invalid', 'eventdispatch-reason': reason });
+  return handover('bad_event', record, {
+    'eventdispatch-outcome': 'invalid',
+    'eventdispatch-reason': reason,
+  });
 }
 
 function handover(to: Handover['to'], record: OpenRecord, ours: Readonly<Record<string, string>>): Handover {
@@ -44,7 +47,10 @@ function handover(to: Handover['to'], record: OpenRecord, ours: Readonly<Record<
     value: ownCopy(value),
     headers: [
       ...original.map(([name, bytes]): RecordHeader => [name, ownCopy(bytes)]),
-      ...Object.entries(added).map(([name, text]): RecordHeader => [name, ownCopy(Buffer.from(text, 'utf8'))]),
+      ...Object.entries(added).map(([name, text]): RecordHeader => [
+        name,
+        ownCopy(Buffer.from(text, 'utf8')),
+      ]),
     ],
   };
 }

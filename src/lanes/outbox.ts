@@ -61,7 +61,8 @@ export class Outbox {
   post(): void {
     const attempts = this.#attempts.take();
     const events = this.#events.take();
-    if (attempts === null && events === null && this.#releasedRecords === 0 && this.#handovers.length === 0) return;
+    if (attempts === null && events === null && this.#releasedRecords === 0 && this.#handovers.length === 0)
+      return;
     const records = Uint32Array.from(this.#records);
     const message: Settled = {
       kind: 'settled',

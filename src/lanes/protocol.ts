@@ -2,6 +2,7 @@
  * Everything that crosses between main and a lane thread: two closed unions, and
  * the layout of the packed batch. Nothing else is posted on a lane's port.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { DeliveryConfig, LedgerConfig } from '../config/config.ts';
 import type { Destination } from '../domain/destination.ts';
 import type { FieldMapping } from '../domain/event.ts';
@@ -10,12 +11,15 @@ import type { RecordHeader, Recovered } from '../domain/record.ts';
 /** What a lane is started with. */
 export interface LaneTask {
   readonly lane: number;
-  readonly port: import('node:worker_threads').MessagePort;
+  readonly port: MessagePort;
   readonly counters: SharedArrayBuffer;
   readonly destinations: readonly Destination[];
   readonly delivery: DeliveryConfig;
   readonly ledger: LedgerConfig;
-  readonly fields: { readonly default: FieldMapping; readonly byTopic: Readonly<Record<string, FieldMapping>> };
+  readonly fields: {
+    readonly default: FieldMapping;
+    readonly byTopic: Readonly<Record<string, FieldMapping>>;
+  };
   /** Which process wrote a ledger row. */
   readonly instance: string;
 }

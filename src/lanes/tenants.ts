@@ -31,7 +31,9 @@ export class Tenant {
 
   /** Whether forgetting it would lose nothing, not even the state of a bucket. */
   isAtRest(nowMs: number): boolean {
-    return this.#queues.every((queue) => queue === undefined || (queue.isIdle && (queue.bucket?.isFull(nowMs) ?? true)));
+    return this.#queues.every(
+      (queue) => queue === undefined || (queue.isIdle && (queue.bucket?.isFull(nowMs) ?? true)),
+    );
   }
 }
 
@@ -43,7 +45,11 @@ export class Tenants {
   readonly #tenants = new Map<string, Tenant>();
   #sweepAt = REMEMBERED_TENANTS;
 
-  constructor(routes: RouteTable, openQueue: (destination: Destination) => DeliveryQueue, nowMs: () => number) {
+  constructor(
+    routes: RouteTable,
+    openQueue: (destination: Destination) => DeliveryQueue,
+    nowMs: () => number,
+  ) {
     this.#routes = routes;
     this.#openQueue = openQueue;
     this.#nowMs = nowMs;

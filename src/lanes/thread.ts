@@ -85,7 +85,8 @@ function composeLane(task: LaneTask): ComposedLane {
       destination,
       ['content-type', CONTENT_TYPE[destination.format], 'user-agent', USER_AGENT, ...destination.headers],
       client.origin(destination.origin),
-      destination.rateLimit && new TokenBucket(destination.rateLimit.ratePerSecond, destination.rateLimit.burst),
+      destination.rateLimit &&
+        new TokenBucket(destination.rateLimit.ratePerSecond, destination.rateLimit.burst),
       { destination: counters.destination(indexOf.get(destination) ?? 0), lane: counters },
       attempts,
       alarm,

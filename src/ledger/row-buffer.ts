@@ -79,8 +79,15 @@ export class RowBuffer {
 
   /** JSON text as UTF-8. Unless it is laid out over lines, only its backslashes need an escape. */
   json(value: Uint8Array): void {
-    if (value.includes(BACKSLASH) || value.includes(NEWLINE) || value.includes(TAB) || value.includes(RETURN)) {
-      this.#write(escapedText(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')));
+    if (
+      value.includes(BACKSLASH) ||
+      value.includes(NEWLINE) ||
+      value.includes(TAB) ||
+      value.includes(RETURN)
+    ) {
+      this.#write(
+        escapedText(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')),
+      );
       return;
     }
     this.#bytes.set(value, this.#length);

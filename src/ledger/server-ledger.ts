@@ -64,7 +64,11 @@ function clientFor(config: ServerConfig, database: string): ClickHouseClient {
 }
 
 /** An error can come after the headers said 200; the server holds its answer back until the end, which is empty. */
-async function send(client: ClickHouseClient, statement: string, pieces: readonly Uint8Array[]): Promise<void> {
+async function send(
+  client: ClickHouseClient,
+  statement: string,
+  pieces: readonly Uint8Array[],
+): Promise<void> {
   const { stream } = await client.exec({
     query: statement,
     values: Readable.from(pieces, { objectMode: false }),

@@ -22,7 +22,11 @@ export function brokerConformance(broker: BrokerUnderTest): void {
   });
 
   const producer = async (): Promise<KafkaProducer> => {
-    const opened = await openProducer({ 'bootstrap.servers': broker.brokers(), 'enable.idempotence': true, acks: 'all' });
+    const opened = await openProducer({
+      'bootstrap.servers': broker.brokers(),
+      'enable.idempotence': true,
+      acks: 'all',
+    });
     open.push(() => opened.close());
     return opened;
   };
@@ -51,7 +55,8 @@ export function brokerConformance(broker: BrokerUnderTest): void {
   it('keeps the order of a partition, and gives a paused one nothing until it is resumed', async () => {
     const topic = broker.uniqueName('order');
     const sender = await producer();
-    for (let i = 0; i < RECORDS; i++) await produce(sender, topic, Buffer.from('one-key'), Buffer.from(String(i)), []);
+    for (let i = 0; i < RECORDS; i++)
+      await produce(sender, topic, Buffer.from('one-key'), Buffer.from(String(i)), []);
     const reader = await member(topic, broker.uniqueName('group'));
     await reader.read(RECORDS);
     expect(reader.records.map((record) => String(record.value))).toEqual(
@@ -62,7 +67,10 @@ export function brokerConformance(broker: BrokerUnderTest): void {
     reader.consumer.pause([{ topic, partition }]);
     const later = await produce(sender, topic, Buffer.from('one-key'), Buffer.from('later'), []);
     const polls = reader.polls;
-    await waitFor(() => reader.polls > polls + 20, { timeoutMs: TIMEOUT_MS, what: 'polls of a paused partition' });
+    await waitFor(() => reader.polls > polls + 20, {
+      timeoutMs: TIMEOUT_MS,
+      what: 'polls of a paused partition',
+    });
     expect(reader.records).toHaveLength(RECORDS);
     reader.consumer.resume([{ topic, partition }]);
     await reader.read(RECORDS + 1);
@@ -83,7 +91,9 @@ export function brokerConformance(broker: BrokerUnderTest): void {
 
     const second = await member(topic, group);
     await second.read(6);
-    expect(second.records.map((record) => record.offset)).toEqual(first.records.slice(4).map((record) => record.offset));
+    expect(second.records.map((record) => record.offset)).toEqual(
+      first.records.slice(4).map((record) => record.offset),
+    );
   });
 
   it('moves only a part of the partitions to a member that joins, and all to the one that stays', async () => {
@@ -101,7 +111,10 @@ export function brokerConformance(broker: BrokerUnderTest): void {
     });
     expect([...first.owned, ...second.owned].sort()).toEqual(all);
     await second.leave();
-    await waitFor(() => first.owned.size === all.length, { timeoutMs: TIMEOUT_MS, what: 'the partitions to come back' });
+    await waitFor(() => first.owned.size === all.length, {
+      timeoutMs: TIMEOUT_MS,
+      what: 'the partitions to come back',
+    });
   });
 }
 
@@ -187,7 +200,10 @@ class Member {
     this.consumer.poll(100, (_error, records) => {
       this.polls++;
       this.records.push(...records);
-      if (this.#polling) setImmediate(() => { this.#poll(); });
+      if (this.#polling)
+        setImmediate(() => {
+          this.#poll();
+        });
     });
   }
 }

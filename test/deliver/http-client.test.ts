@@ -139,7 +139,7 @@ describe('over real sockets', () => {
     const { verdict, tookMs } = await attempt(150);
     expect(verdict).toEqual({ class: 'failed_after_send', reason });
     expect(tookMs).toBeGreaterThanOrEqual(150);
-    expect(tookMs).toBeLessThan(600);
+    expect(tookMs).toBeLessThan(2_000);
     expect(client.inFlight).toBe(0);
   });
 

@@ -15,7 +15,7 @@ let resolver: NameResolver;
 beforeEach(async () => {
   server = new DnsServer();
   clock = new ManualClock();
-  resolver = new NameResolver({ timeoutMs: 150, maxTtlMs: 60_000, servers: [await server.start()] }, clock);
+  resolver = new NameResolver({ timeoutMs: 400, maxTtlMs: 60_000, servers: [await server.start()] }, clock);
 });
 
 afterEach(async () => {

@@ -52,7 +52,9 @@ describeWithKafka('kill -9 under load, and a restart', (kafka) => {
     const received = new Set((await scenario.receiver.requests('crm')).map((request) => request.webhookId));
     expect([...scenario.expectedIds(events, 'crm')].filter((id) => !received.has(id))).toEqual([]);
     const deliveries = await scenario.ledgerDeliveries('crm');
-    expect([...scenario.expectedIds(events, 'crm')].filter((id) => !deliveries.get(id)?.delivered)).toEqual([]);
+    expect([...scenario.expectedIds(events, 'crm')].filter((id) => !deliveries.get(id)?.delivered)).toEqual(
+      [],
+    );
   });
 
   it('repeats at most what was in flight or unflushed, plus what was flushed but not committed', async () => {
@@ -62,7 +64,9 @@ describeWithKafka('kill -9 under load, and a restart', (kafka) => {
     const flushedAgain = [...deliveries.values()].reduce((sum, delivery) => sum + delivery.delivered - 1, 0);
     const bound = unacknowledged.reduce((sum, count) => sum + count, 0) + flushedAgain;
     expect(repeated).toBeLessThanOrEqual(bound);
-    console.info(`repeated ${repeated} of ${EVENTS}; unacknowledged at the kills: ${unacknowledged.join(', ')}`);
+    console.info(
+      `repeated ${repeated} of ${EVENTS}; unacknowledged at the kills: ${unacknowledged.join(', ')}`,
+    );
   });
 
   it('really died with work in flight', () => {

@@ -48,7 +48,9 @@ describeWithKafka('a second dispatcher joins, then the first one leaves, under l
 
   it('has every delivery in the ledger, delivered', async () => {
     const deliveries = await scenario.ledgerDeliveries('crm');
-    const missing = [...scenario.expectedIds(events, 'crm')].filter((id) => (deliveries.get(id)?.delivered ?? 0) === 0);
+    const missing = [...scenario.expectedIds(events, 'crm')].filter(
+      (id) => (deliveries.get(id)?.delivered ?? 0) === 0,
+    );
     expect(missing).toEqual([]);
   });
 
@@ -64,9 +66,13 @@ describeWithKafka('a second dispatcher joins, then the first one leaves, under l
   });
 });
 
-async function delivered(dispatcher: Awaited<ReturnType<Scenario['startDispatcher']>>, count: number): Promise<void> {
+async function delivered(
+  dispatcher: Awaited<ReturnType<Scenario['startDispatcher']>>,
+  count: number,
+): Promise<void> {
   await waitFor(
-    async () => (await dispatcher.metric('eventdispatch_deliveries_total', { outcome: 'delivered' })) >= count,
+    async () =>
+      (await dispatcher.metric('eventdispatch_deliveries_total', { outcome: 'delivered' })) >= count,
     { timeoutMs: 60_000, intervalMs: 100, what: () => `${count} deliveries\n${dispatcher.child.output()}` },
   );
 }

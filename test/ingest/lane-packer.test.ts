@@ -55,7 +55,11 @@ function readAll(packer: LanePacker): Record<string, unknown>[] {
   const read: Record<string, unknown>[] = [];
   while (reader.next()) {
     const { assignment, sequence, offset, timestampMs, schemaId, invalid, tenant } = reader;
-    const [key, headers, value] = [plain(reader.bytes.key), plain(reader.bytes.headers), plain(reader.bytes.value)];
+    const [key, headers, value] = [
+      plain(reader.bytes.key),
+      plain(reader.bytes.headers),
+      plain(reader.bytes.value),
+    ];
     read.push({ assignment, sequence, offset, timestampMs, schemaId, invalid, tenant, key, headers, value });
   }
   return read;

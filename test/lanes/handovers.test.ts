@@ -8,10 +8,18 @@ import type { Handover } from '../../src/lanes/protocol.ts';
 import { assignmentOf, destinationOf, eventOf, recordBytesOf } from './lane-parts.ts';
 
 /** A record whose parts are views on a batch, as a lane has them. */
-function recordInBatch(headers: Buffer | null = null, key = 'the key', value: string | null = 'the value'): OpenRecord {
+function recordInBatch(
+  headers: Buffer | null = null,
+  key = 'the key',
+  value: string | null = 'the value',
+): OpenRecord {
   return new OpenRecord(
     { assignment: assignmentOf(7), sequence: 3, offset: 2 ** 40, timestampMs: 99, bytes: 16 },
-    recordBytesOf(value === null ? null : Buffer.from(key), headers, value === null ? null : Buffer.from(value)),
+    recordBytesOf(
+      value === null ? null : Buffer.from(key),
+      headers,
+      value === null ? null : Buffer.from(value),
+    ),
   );
 }
 

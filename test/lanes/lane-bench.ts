@@ -234,6 +234,8 @@ export function rowsIn({ attempts }: Settled): AttemptCells[] {
 
 /** Stands in for the Avro decode: the bench's records are JSON. */
 function readPlainly(record: OpenRecord): ReturnType<EventReader['read']> {
-  const { id, tenant, type, undecodable } = JSON.parse(String(record.bytes.value)) as LaneRecord & { id: string };
+  const { id, tenant, type, undecodable } = JSON.parse(String(record.bytes.value)) as LaneRecord & {
+    id: string;
+  };
   return undecodable === true ? 'undecodable' : eventOf(id, tenant, type);
 }

@@ -80,8 +80,14 @@ export function openRecordOf(assignment: LaneAssignment, sequence: number): Open
 /** Somewhere in a larger buffer, as in a batch. */
 export function recordBytesOf(key: Buffer | null, headers: Buffer | null, value: Buffer | null): RecordBytes {
   const before = Buffer.alloc(100, 'z');
-  const batch = Buffer.concat([before, key ?? '', headers ?? '', value ?? '', Buffer.alloc(100_000, 'z')].map((part) => Buffer.from(part)));
-  const [keyBytes, headersBytes, valueBytes] = [key, headers, value].map((part) => part?.length ?? ABSENT) as [number, number, number];
+  const batch = Buffer.concat(
+    [before, key ?? '', headers ?? '', value ?? '', Buffer.alloc(100_000, 'z')].map((part) =>
+      Buffer.from(part),
+    ),
+  );
+  const [keyBytes, headersBytes, valueBytes] = [key, headers, value].map(
+    (part) => part?.length ?? ABSENT,
+  ) as [number, number, number];
   return new RecordBytes(batch, before.length, keyBytes, headersBytes, valueBytes);
 }
 

@@ -39,7 +39,14 @@ class HeldSink implements LedgerSink {
   insert(table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const atMs = this.#time.monotonicMs();
-      this.calls.push({ table, bytes: textOf(Buffer.concat(pieces)), token, atMs, succeed: resolve, fail: reject });
+      this.calls.push({
+        table,
+        bytes: textOf(Buffer.concat(pieces)),
+        token,
+        atMs,
+        succeed: resolve,
+        fail: reject,
+      });
     });
   }
 

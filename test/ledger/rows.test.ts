@@ -77,15 +77,43 @@ describe('text', () => {
     );
   });
 
+  const dataOf = (json: string): string | undefined => {
+    // A view inside of other memory, as a decoder's buffers are.
+    const around = Buffer.from(`[${json}]`);
+    const cells = parse(eventBytes([{ row: { data: around.subarray(1, -1) } }]))[0];
+    expect(cells).toHaveLength(LEDGER_COLUMNS.events.length);
+    return cells?.at(-1);
+  };
+
   test('JSON text comes back, laid out over lines or not', () => {
+    const anyJson = fc.oneof(fc.jsonValue(), fc.array(nastyText), fc.dictionary(nastyText, nastyText));
     fc.assert(
-      fc.property(fc.jsonValue(), fc.constantFrom(undefined, '\t', 2), (value, indent) => {
-        const data = JSON.stringify(value, null, indent);
-        const [cells] = parse(eventBytes([{ row: { data } }]));
-        expect(cells).toHaveLength(LEDGER_COLUMNS.events.length);
-        expect(cells?.at(-1)).toBe(data);
+      fc.property(anyJson, fc.constantFrom(undefined, '\t', 2), (value, indent) => {
+        const json = JSON.stringify(value, null, indent);
+        expect(dataOf(json)).toBe(json);
       }),
     );
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['nothing special', '{"a":1}'],
+    ['backslashes', String.raw`{"path":"C:\\new\table","quote":"\"","unit":"\u0000"}`],
+    ['line feeds alone', '{\n"a":1\n}'],
+    ['returns alone', '{\r"a":1\r}'],
+    ['tabs alone', '{\t"a":1\t}'],
+    ['many bytes a character', '{"name":"Zoë 中 😀 \u2028"}'],
+    ['all of it', '{\r\n\t"name":"Zoë\\\\😀\\n"\r\n}'],
+    ['what reads like a null', String.raw`"\N"`],
+  ])('JSON text with %s comes back', (_, json) => {
+    expect(dataOf(json)).toBe(json);
+  });
+
+  test('JSON text longer than the buffer makes it grow, escaped or not', () => {
+    for (const unit of ['中', '\\\\', '\n']) {
+      const json = `"${unit.repeat(100_000)}"`;
+      expect(dataOf(json)).toBe(json);
+    }
   });
 
   test('rows longer than the buffer make it grow, and the rows before stay', () => {

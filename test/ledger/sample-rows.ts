@@ -28,7 +28,7 @@ export const sampleEvent: EventRow = {
   source: 'crm',
   key: 'c_1',
   ingestedAtMs: TIME_MS + 10,
-  data: '{"name":"Ada"}',
+  data: Buffer.from('{"name":"Ada"}'),
 };
 
 export const sampleAttempt: AttemptRow = {

@@ -92,6 +92,6 @@ describe('a hostile glob ends at once', () => {
   ])('%s', (_what, pattern, name) => {
     const started = performance.now();
     globMatches(pattern, name);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 });

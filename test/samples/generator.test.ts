@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { AvroDecoder } from '../../src/decode/avro-decoder.ts';
+import { compileMapping } from '../../src/config/field-mapping.ts';
 import { FolderEncoder } from '../../src/decode/avro-encoder.ts';
+import { RecordDecoder } from '../../src/decode/record-decoder.ts';
 import { readSchemaFolder } from '../../src/decode/schema-folder.ts';
 import { SchemaStore } from '../../src/decode/schema-store.ts';
 import { readSchemaId } from '../../src/decode/wire.ts';
@@ -13,6 +14,17 @@ import { SampleGenerator, sampleTenants, type SampleOptions } from '../../src/sa
 const folder = readSchemaFolder('schemas');
 const clock = { wallMs: () => 1_767_225_600_000, monotonicMs: () => 0 };
 const store = new SchemaStore({ folder, registry: null, clock });
+
+const mapping = compileMapping({
+  id: 'eventId',
+  type: 'eventType',
+  tenant: 'tenantId',
+  time: 'timestamp',
+  version: 'version',
+  source: 'source',
+  key: 'key',
+  correlationId: 'correlationId',
+});
 
 function generator(changes: Partial<SampleOptions> = {}): SampleGenerator {
   return new SampleGenerator({
@@ -31,9 +43,10 @@ function decoded(value: Buffer): Record<string, unknown> {
   if (found.state !== 'known') throw new Error(`schema ${id} is ${found.state}`);
   const projection = found.schema.projection(['tenantId']);
   expect(projection.walk(value, 5, value.length)).toBe(0);
-  const decoder = new AvroDecoder();
+  const decoder = new RecordDecoder();
   decoder.define(id, found.schema.source);
-  return decoder.decode(id, value, 5, value.length) as Record<string, unknown>;
+  const { data } = decoder.decode(id, value, 5, value.length, mapping);
+  return JSON.parse(data.toString('utf8')) as Record<string, unknown>;
 }
 
 it('the catalogue holds every type of the issue', () => {

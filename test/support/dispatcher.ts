@@ -61,7 +61,7 @@ async function readMetric(
 }
 
 /** Adds up the samples of one name in the Prometheus text format whose labels include these. */
-export function sumOfMetric(text: string, name: string, labels: Readonly<Record<string, string>>): number {
+function sumOfMetric(text: string, name: string, labels: Readonly<Record<string, string>>): number {
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   let sum = 0;
   for (const line of text.split('\n')) {
