@@ -90,7 +90,11 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     throw error;
   });
   const committer = new Committer(consumer, assignments, notices.commitFailed);
-  const schemaWait = new SchemaWait((id) => parts.schemas.resolve(id), notices.schemaLookupFailed);
+  const resolveSchema = (id: number): Promise<void> =>
+    parts.schemas.resolve(id).then(() => {
+      intake.onRoom();
+    });
+  const schemaWait = new SchemaWait(resolveSchema, notices.schemaLookupFailed);
   const intake = new Intake({
     source: consumer,
     feed: lanes,

@@ -4,13 +4,14 @@ import type { KafkaConsumer } from '../kafka/consumer.ts';
 import type { Ledger } from '../ledger/client.ts';
 
 const COMMITTED_TIMEOUT_MS = 5_000;
-const NOTHING: Recovered = { deliveryIds: new Set(), lastOffset: -1 };
+const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 /**
  * What the ledger says was delivered from each partition's committed offset on:
  * the ledger is the memory of a process that died, or that gave a partition up
  * before all of it was committed. Deliveries are told by their id, so records of
- * a topic that was made anew are not taken for the old ones. Dead letters are not
+ * a topic that was made anew are not taken for the old ones, and by their offset, so
+ * that a producer's duplicate gets an outcome of its own. Dead letters are not
  * among them, since a row does not tell whether their hand-over reached Kafka.
  *
  * A crash leaves no more records than a partition's window behind. Where there
@@ -51,7 +52,7 @@ async function deliveredFrom(
   );
   if (rows.length > limits.partitionWindowRecords) return NOTHING;
   return {
-    deliveryIds: new Set(rows.flatMap((row) => row.ids)),
+    deliveryIds: new Map(rows.map((row) => [row.offset, new Set(row.ids)])),
     lastOffset: rows.reduce((last, row) => Math.max(last, row.offset), -1),
   };
 }

@@ -1,3 +1,6 @@
+import { limits } from '../domain/limits.ts';
+import { InvalidRecord } from './errors.ts';
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const FIRST_PRINTABLE = 0x20;
@@ -103,7 +106,12 @@ export class JsonOutput {
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    if (needed > limits.jsonMaxBytes) {
+      throw new InvalidRecord('oversize', `the record is more than ${limits.jsonMaxBytes} bytes of JSON`);
+    }
+    const grown = Buffer.allocUnsafeSlow(
+      Math.min(Math.max(needed, this.#bytes.length * 2), limits.jsonMaxBytes),
+    );
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
   }

@@ -125,7 +125,7 @@ class MappedRecord implements DecodedRecord {
   timeMs(source: AvroSource): number | null {
     const index = this.#index(source);
     const whole = this.#walker.integer(index, this.#bytes);
-    if (whole !== null) return epochMs(typeof whole === 'bigint' ? String(whole) : whole, this.#timeScale);
+    if (whole !== null) return epochMs(Number(whole), this.#timeScale);
     return epochMs(this.#walker.text(index, this.#bytes), this.#timeScale);
   }
 

@@ -24,6 +24,8 @@ export const limits = {
   schemaMaxBytes: 1024 * 1024,
   /** Items of one array or map block whose items take no bytes: the decode bomb. */
   zeroWidthItems: 10_000,
+  /** One record as JSON: many small fields with long names make more of it than there is Avro. */
+  jsonMaxBytes: 32 * 1024 * 1024,
   /** Nesting depth of one Avro value. */
   avroDepth: 64,
   /** Bytes of ids and names taken from an event (tenant, id, type, key …). */

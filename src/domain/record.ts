@@ -24,8 +24,8 @@ export interface TopicPartitionOffset extends TopicPartition {
 
 /** Deliveries of a partition that the ledger holds beyond the committed offset. */
 export interface Recovered {
-  /** Ids of deliveries that were delivered. */
-  readonly deliveryIds: ReadonlySet<string>;
+  /** Ids of deliveries that were delivered, by offset. */
+  readonly deliveryIds: ReadonlyMap<number, ReadonlySet<string>>;
   /** The last offset they come from; −1 when there are none. */
   readonly lastOffset: number;
 }

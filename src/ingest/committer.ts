@@ -48,18 +48,25 @@ export class Committer {
     }
   }
 
-  /** The broker's answer to a commit. */
+  /**
+   * The broker's answer to a commit.
+   * @param offsets those it is about, as far as they are known.
+   */
   answer(error: string | null, offsets: readonly TopicPartitionOffset[]): void {
     if (error === null) this.stats.commits++;
     else {
       this.stats.failures++;
       this.#onFailure(error);
     }
+    if (error !== null) {
+      // The answer does not always say which partitions it is about, and asking once too often does no harm.
+      for (const assignment of this.#assignments.all()) assignment.commitRequested = assignment.committed;
+      return;
+    }
     for (const { topic, partition, offset } of offsets) {
       const assignment = this.#assignments.find(topic, partition);
       if (assignment === undefined || offset > assignment.commitRequested) continue;
-      if (error === null) assignment.committed = Math.max(assignment.committed, offset);
-      else assignment.commitRequested = assignment.committed;
+      assignment.committed = Math.max(assignment.committed, offset);
     }
   }
 

@@ -6,7 +6,7 @@ import type { Committer } from './committer.ts';
 const CHECK_MS = 10;
 const COMMIT_TIMEOUT_MS = 3_000;
 const RECOVER_RETRY_MS = 500;
-const NOTHING_RECOVERED: Recovered = { deliveryIds: new Set(), lastOffset: -1 };
+const NOTHING_RECOVERED: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 export interface OwnershipOptions {
   readonly group: {

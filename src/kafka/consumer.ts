@@ -49,8 +49,16 @@ export class KafkaConsumer {
           else if (error.code === REVOKE_PARTITIONS) listener.onRevoke(partitions);
           else listener.onError(`rebalance: ${error.message}`);
         },
-        offset_commit_cb: (error: kafka.LibrdKafkaError | null, offsets: TopicPartitionOffset[]) => {
-          listener.onCommit(error ? error.message : null, offsets);
+        offset_commit_cb: (
+          error: kafka.LibrdKafkaError | null,
+          offsets: readonly (TopicPartitionOffset | Error)[],
+        ) => {
+          // A partition that was refused while others were not is an Error in its place, and no error of the whole.
+          const refused = offsets.find((offset) => offset instanceof Error);
+          const accepted = offsets.filter(
+            (offset): offset is TopicPartitionOffset => !(offset instanceof Error),
+          );
+          listener.onCommit(error?.message ?? refused?.message ?? null, accepted);
         },
       },
       { 'auto.offset.reset': offsetReset as 'earliest' | 'latest' | 'error' },

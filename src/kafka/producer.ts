@@ -36,7 +36,7 @@ export class KafkaProducer {
       this.#pending--;
       const onAck = report.opaque as OnAck;
       onAck(
-        error === null ? null : new KafkaError(error.message, error.code),
+        error === null ? null : new KafkaError(error.message, codeOf(error)),
         report.partition,
         report.offset,
       );
@@ -111,6 +111,13 @@ function nativeHeader([name, bytes]: RecordHeader): kafka.MessageHeader {
 /** It takes empty bytes for none where they have no address; a view on other memory has one. */
 function present(bytes: Buffer | null): Buffer | null {
   return bytes?.length === 0 ? ADDRESSED.subarray(0, 0) : bytes;
+}
+
+const TOO_LARGE = 10;
+
+/** node-rdkafka makes a delivery report's error of librdkafka's text alone, so the one code that matters is told by it. */
+function codeOf(error: kafka.LibrdKafkaError): number {
+  return /message size too large/i.test(error.message) ? TOO_LARGE : error.code;
 }
 
 /**

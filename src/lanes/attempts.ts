@@ -94,7 +94,8 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     if (charged) delivery.attempts = attempt;
     // Whoever owns the partition now starts this delivery over, so nothing here may end it for good.
     const isGivenUp = delivery.record.origin.assignment.ended;
-    const outcome = outcomeOf(verdict.class, isGivenUp || delivery.attempts < destination.retry.maxAttempts);
+    const judged = outcomeOf(verdict.class, delivery.attempts < destination.retry.maxAttempts);
+    const outcome = isGivenUp && judged !== 'delivered' ? 'retrying' : judged;
     const delayMs =
       outcome === 'retrying'
         ? backoffMs(destination.retry, Math.max(1, delivery.attempts), this.#options.random())

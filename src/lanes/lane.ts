@@ -1,7 +1,6 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Event } from '../domain/event.ts';
 import { deliveryId } from '../domain/ids.ts';
-import type { Recovered } from '../domain/record.ts';
 import { INVALID_REASONS } from '../domain/outcome.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
@@ -170,12 +169,12 @@ export class Lane {
   }
 
   #deliver(record: OpenRecord, event: Event, tenant: Tenant, wanted: readonly number[]): void {
-    const recovered = recoveredFor(record);
+    const recovered = recoveredOf(record);
     const deliveries: Delivery[] = [];
     for (const index of wanted) {
       const queue = tenant.queue(index);
       const id = deliveryId(event.tenant, event.id, queue.destination.id);
-      if (recovered?.deliveryIds.has(id) !== true) deliveries.push(new Delivery(id, record, event, queue));
+      if (recovered?.has(id) !== true) deliveries.push(new Delivery(id, record, event, queue));
     }
     if (deliveries.length === 0) this.#endRecord(record);
     record.deliveriesLeft = deliveries.length;
@@ -203,8 +202,10 @@ export class Lane {
   }
 }
 
-/** What may have been delivered already at this record's offset; forgotten once the partition is past it. */
-function recoveredFor({ origin: { assignment, offset } }: OpenRecord): Recovered | null {
-  if (assignment.recovered !== null && offset > assignment.recovered.lastOffset) assignment.recovered = null;
-  return assignment.recovered;
+/** Ids of what a former owner delivered of this record; forgotten once the partition is past all of it. */
+function recoveredOf({ origin: { assignment, offset } }: OpenRecord): ReadonlySet<string> | undefined {
+  const { recovered } = assignment;
+  if (recovered === null) return undefined;
+  if (offset > recovered.lastOffset) assignment.recovered = null;
+  return recovered.deliveryIds.get(offset);
 }

@@ -1,7 +1,8 @@
 import { afterEach, expect, it } from 'vitest';
 
 import { KafkaConsumer } from '../../src/kafka/consumer.ts';
-import { KafkaError, openProducer, type KafkaProducer } from '../../src/kafka/producer.ts';
+import type { KafkaError } from '../../src/kafka/producer.ts';
+import { openProducer, type KafkaProducer } from '../../src/kafka/producer.ts';
 import type { SourceRecord, TopicPartition } from '../../src/domain/record.ts';
 import { waitFor } from '../support/wait.ts';
 

@@ -171,6 +171,7 @@ describe('a string', () => {
 
   it.each([
     ['a byte that begins nothing', 'ff', '\ufffd'],
+    ['a byte that continues nothing', '61 80 62', 'a\ufffdb'],
     ['a character cut short', '61 e4 b8', 'a\ufffd'],
     ['an overlong slash', 'c0 af', '\ufffd\ufffd'],
     ['a lone surrogate', '61 ed a0 80 62', 'a\ufffd\ufffd\ufffdb'],

@@ -241,6 +241,14 @@ describe('what cannot be decoded', () => {
     expect(() => decodeAll(decoder, longer)).toThrow(undecodable);
     expect(decodeAll(decoder, record).schemaName).toBe('ns.Contact');
   });
+
+  it.each([
+    ['of a symbol that does not exist', { type: 'enum', name: 'E', symbols: ['A'] }, '02'],
+    ['of a branch that does not exist', ['null', 'int'], '04'],
+    ['of millions of nulls in five bytes', { type: 'array', items: 'null' }, '80b4891300'],
+  ])('is a record %s', (_, type, hex) => {
+    expect(() => decodeAll(decoderOf(recordOf({ f: type })), Buffer.from(hex, 'hex'))).toThrow(undecodable);
+  });
 });
 
 describe('schemas as they occur', () => {

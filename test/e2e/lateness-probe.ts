@@ -41,12 +41,16 @@ export function isProbe({ path }: ReceivedRequest): boolean {
 }
 
 /**
- * Milliseconds from sending to recording, of the latest of the probes among these, and the time between two of them,
- * which one more late moment may have begun in. @throws Error when there is no probe.
+ * The most milliseconds that a request can have been at the receiver before it was written down: one that came right
+ * after a probe was sent was written down no later than the next probe. @throws Error when too few probes arrived.
  */
 export function worstLatenessMs(requests: readonly ReceivedRequest[]): number {
-  const probes = requests.filter(isProbe);
-  if (probes.length === 0) throw new Error('no probe arrived');
-  const lateUs = probes.map(({ path, monotonicUs }) => monotonicUs - Number(path.slice(PATH.length)));
-  return Math.max(...lateUs) / 1000 + INTERVAL_MS;
+  const probes = requests.filter(isProbe).map(({ path, monotonicUs }) => {
+    return { sentUs: Number(path.slice(PATH.length)), seenUs: monotonicUs };
+  });
+  if (probes.length < 2) throw new Error(`${probes.length} probes arrived`);
+  const lateUs = probes
+    .slice(1)
+    .map(({ seenUs }, index) => seenUs - (probes[index] as { sentUs: number }).sentUs);
+  return Math.max(...lateUs) / 1000;
 }

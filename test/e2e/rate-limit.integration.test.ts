@@ -69,6 +69,7 @@ describeWithKafka(`${Object.keys(LIMITED).length} limited destinations of ${TENA
     await dispatcher.stop();
     latenessMs = worstLatenessMs(await scenario.receiver.requests(PROBED));
     for (const id of Object.keys(LIMITED)) arrivals.set(id, await arrivalsByTenant(id));
+    console.info(`arrivals were written down at most ${latenessMs.toFixed(1)} ms late`);
   });
   afterAll(() => scenario.close());
 

@@ -11,7 +11,7 @@ import { Committer } from '../../src/ingest/committer.ts';
 import { Ownership, type OwnershipOptions } from '../../src/ingest/ownership.ts';
 
 const DEADLINE_MS = 1_000;
-const nothing: Recovered = { deliveryIds: new Set(), lastOffset: -1 };
+const nothing: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 const here: TopicPartition = { topic: 't', partition: 0 };
 const there: TopicPartition = { topic: 't', partition: 1 };
 
@@ -78,7 +78,7 @@ class Process {
 
 describe('taking on', () => {
   test('recovers, tells the lanes, and only then answers the group', async () => {
-    const recovered = { deliveryIds: new Set(['dlv_1']), lastOffset: 7 };
+    const recovered = { deliveryIds: new Map([[7, new Set(['dlv_1'])]]), lastOffset: 7 };
     const begun: unknown[] = [];
     const process = new Process({
       recover: () => Promise.resolve([nothing, recovered]),

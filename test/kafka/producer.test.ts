@@ -81,3 +81,11 @@ test('flush rejects when the time is over', async () => {
   native.flushError = coded('Local: Timed out', -185);
   await expect(producer.flush(10)).rejects.toMatchObject({ code: -185 });
 });
+
+test('tells a record that the broker finds too large by code 10, though node-rdkafka gives the text alone', () => {
+  const { native, producer } = open();
+  const onAck = vi.fn<OnAck>();
+  producer.produce('t', null, null, Buffer.from('v'), [], onAck);
+  native.report(coded('message size too large', -1), native.produced[0]![5]);
+  expect(onAck.mock.calls[0]?.[0]?.code).toBe(10);
+});

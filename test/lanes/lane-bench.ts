@@ -24,7 +24,7 @@ import { RouteTable } from '../../src/route/route-table.ts';
 import { eventOf, FakeOrigin, type SentRequest } from './lane-parts.ts';
 
 const TICK_MS = 20;
-const NOTHING: Recovered = { deliveryIds: new Set(), lastOffset: -1 };
+const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 /** How the receiver, or the network before it, treats one request. */
 export type Treatment =

@@ -78,7 +78,10 @@ describe('a record', () => {
 
   test('that a former owner delivered in part is delivered to the rest only', async () => {
     const bench = open();
-    bench.begin(2, { deliveryIds: new Set([deliveryId('beta', eventIdOf(2, 0), 'limited')]), lastOffset: 0 });
+    bench.begin(2, {
+      deliveryIds: new Map([[0, new Set([deliveryId('beta', eventIdOf(2, 0), 'limited')])]]),
+      lastOffset: 0,
+    });
     bench.send(2, [contact, contact]);
     await bench.pass(100);
     expect(bench.rows.map(({ offset, destination_id: to }) => `${offset} ${to}`).toSorted()).toEqual([
@@ -92,7 +95,7 @@ describe('a record', () => {
   test('that a former owner delivered everywhere is done without a request', async () => {
     const bench = open();
     const ids = ['limited', 'quick'].map((to) => deliveryId('beta', eventIdOf(2, 0), to));
-    bench.begin(2, { deliveryIds: new Set(ids), lastOffset: 0 });
+    bench.begin(2, { deliveryIds: new Map([[0, new Set(ids)]]), lastOffset: 0 });
     bench.send(2, [contact]);
     await bench.pass(50);
     expect([bench.done, bench.receiver.sent]).toEqual([['2/0'], []]);
