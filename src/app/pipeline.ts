@@ -123,9 +123,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     flush: () => batcher.flush(),
     onError: notices.kafkaError,
   });
-  const commitTimer = setInterval(() => {
-    committer.tick();
-  }, config.kafka.commitIntervalMs);
+  const commitTimer = tickEvery(committer, config.kafka.commitIntervalMs);
   intake.start();
   return {
     intake,
@@ -140,6 +138,12 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     schemaWait,
     commitTimer,
   };
+}
+
+function tickEvery(committer: Committer, intervalMs: number): NodeJS.Timeout {
+  return setInterval(() => {
+    committer.tick();
+  }, intervalMs);
 }
 
 /** How lanes hear of the beginning and the end of an epoch. */

@@ -1,6 +1,3 @@
-import { limits } from '../domain/limits.ts';
-import { InvalidRecord } from './errors.ts';
-
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const FIRST_PRINTABLE = 0x20;
@@ -19,6 +16,12 @@ const NUMBER_BYTES = 32;
 export class JsonOutput {
   #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   #length = 0;
+  readonly #maxBytes: number;
+
+  /** @param maxBytes writing more throws a RangeError. */
+  constructor(maxBytes = Infinity) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** Forgets what was written. */
   begin(): void {
@@ -106,12 +109,8 @@ export class JsonOutput {
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#bytes.length) return;
-    if (needed > limits.jsonMaxBytes) {
-      throw new InvalidRecord('oversize', `the record is more than ${limits.jsonMaxBytes} bytes of JSON`);
-    }
-    const grown = Buffer.allocUnsafeSlow(
-      Math.min(Math.max(needed, this.#bytes.length * 2), limits.jsonMaxBytes),
-    );
+    if (needed > this.#maxBytes) throw new RangeError(`more than ${this.#maxBytes} bytes of JSON`);
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
   }

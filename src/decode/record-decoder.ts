@@ -21,7 +21,7 @@ import { compileWalker, type RecordWalker } from './walk.ts';
 export class RecordDecoder {
   readonly #sources = new Map<number, string>();
   readonly #compiled = new BoundedCache<number, CompiledSchema>(limits.schemaCacheEntries);
-  readonly #output = new JsonOutput();
+  readonly #output = new JsonOutput(limits.jsonMaxBytes);
 
   /** @param source a writer schema's `source`, as the schema store gives it. */
   define(id: number, source: string): void {
@@ -69,7 +69,7 @@ class CompiledSchema {
   decode(bytes: Buffer, start: number, end: number, mapping: FieldMapping): DecodedRecord {
     const decoded = this.#mapping(mapping);
     decoded.find(bytes, start, end);
-    const transcoded = this.#transcoder.transcode(bytes, start);
+    const transcoded = this.#transcode(bytes, start);
     if (transcoded.end !== end) {
       throw new InvalidRecord(
         'undecodable',
@@ -78,6 +78,15 @@ class CompiledSchema {
     }
     decoded.data = transcoded.json;
     return decoded;
+  }
+
+  #transcode(bytes: Buffer, start: number): ReturnType<JsonTranscoder['transcode']> {
+    try {
+      return this.#transcoder.transcode(bytes, start);
+    } catch (error) {
+      if (error instanceof RangeError) throw new InvalidRecord('oversize', error.message, { cause: error });
+      throw error;
+    }
   }
 
   #mapping(mapping: FieldMapping): MappedRecord {

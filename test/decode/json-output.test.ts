@@ -178,3 +178,14 @@ describe('`end` gives', () => {
     expect(output.end().toString()).toBe('[2]');
   });
 });
+
+it('more than the bound is refused, and what follows a refusal is whole', () => {
+  const output = new JsonOutput(20_000);
+  output.begin();
+  expect(() => {
+    output.string(Buffer.alloc(30_000, 'x'), 0, 30_000);
+  }).toThrow(RangeError);
+  output.begin();
+  output.integer(7);
+  expect(String(output.end())).toBe('7');
+});

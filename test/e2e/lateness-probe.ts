@@ -1,38 +1,33 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 
 import type { ReceivedRequest } from '../support/receiver.ts';
 
-const INTERVAL_MS = 5;
+const INTERVAL_MS = 3;
 const PATH = '/lateness-probe/';
 
 /**
- * Sends requests that carry their own time to a receiver, all the while: how late the busiest of machines lets the
- * receiver see what reached it. An arrival is only known to have been within that much before it was written down.
+ * Sends requests that carry their own time to a receiver, all the while: how late a busy machine lets the receiver see
+ * what has reached it.
  */
 export class LatenessProbe {
-  readonly #socket: Socket;
-  readonly #timer: NodeJS.Timeout;
+  readonly #thread: Worker;
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.resume();
-    this.#timer = setInterval(() => {
-      socket.write(`GET ${PATH}${process.hrtime.bigint() / 1000n} HTTP/1.1\r\nhost: probe\r\n\r\n`);
-    }, INTERVAL_MS);
+  private constructor(thread: Worker) {
+    this.#thread = thread;
   }
 
   /** @param url of a receiver that answers at once. */
   static async start(url: string): Promise<LatenessProbe> {
-    const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname);
-    await once(socket, 'connect');
-    return new LatenessProbe(socket);
+    const thread = new Worker(new URL('./lateness-probe-thread.mjs', import.meta.url), {
+      workerData: { url, path: PATH, intervalMs: INTERVAL_MS },
+    });
+    await once(thread, 'message');
+    return new LatenessProbe(thread);
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#socket.destroy();
+  async stop(): Promise<void> {
+    await this.#thread.terminate();
   }
 }
 

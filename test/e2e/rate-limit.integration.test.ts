@@ -65,7 +65,7 @@ describeWithKafka(`${Object.keys(LIMITED).length} limited destinations of ${TENA
     await send(sender, ({ ratePerSecond, burst }) => (ratePerSecond * BACKLOG_SECONDS + burst) * TENANTS, 2);
     await scenario.settled();
     await sender.close();
-    probe.stop();
+    await probe.stop();
     await dispatcher.stop();
     latenessMs = worstLatenessMs(await scenario.receiver.requests(PROBED));
     for (const id of Object.keys(LIMITED)) arrivals.set(id, await arrivalsByTenant(id));
