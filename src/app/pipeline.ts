@@ -90,11 +90,10 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     throw error;
   });
   const committer = new Committer(consumer, assignments, notices.commitFailed);
-  const resolveSchema = (id: number): Promise<void> =>
-    parts.schemas.resolve(id).then(() => {
-      intake.onRoom();
-    });
-  const schemaWait = new SchemaWait(resolveSchema, notices.schemaLookupFailed);
+  const schemaWait = new SchemaWait(
+    schemaAsker(parts.schemas, () => intake),
+    notices.schemaLookupFailed,
+  );
   const intake = new Intake({
     source: consumer,
     feed: lanes,
@@ -137,6 +136,14 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     handovers,
     schemaWait,
     commitTimer,
+  };
+}
+
+/** Asks for a schema, and has intake look at once at the records that waited for it. */
+function schemaAsker(schemas: SchemaStore, intake: () => Intake): (schemaId: number) => Promise<void> {
+  return async (schemaId) => {
+    await schemas.resolve(schemaId);
+    intake().onRoom();
   };
 }
 

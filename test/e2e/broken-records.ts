@@ -3,7 +3,7 @@ import { encodeConfluent } from '../../src/decode/wire.ts';
 import type { InvalidReason } from '../../src/domain/outcome.ts';
 
 export const NOTE_SCHEMA_ID = 7;
-export const UNKNOWN_SCHEMA_ID = 8;
+const UNKNOWN_SCHEMA_ID = 8;
 
 /** A schema with every kind of place at which bytes can be wrong; `text` comes last, so that its length is the record's. */
 export const NOTE_SCHEMA = {
