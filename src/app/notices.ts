@@ -8,6 +8,8 @@ export interface Notices {
   lastKafkaError: string | null;
   readonly assigned: (partitions: readonly TopicPartition[]) => void;
   readonly revoked: (partitions: readonly TopicPartition[]) => void;
+  readonly paused: (partitions: readonly TopicPartition[]) => void;
+  readonly resumed: (partitions: readonly TopicPartition[]) => void;
   readonly kafkaError: (message: string) => void;
   readonly kafkaConnection: (isUp: boolean) => void;
   readonly pollFailed: (message: string) => void;
@@ -28,6 +30,12 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
     },
     revoked: (partitions) => {
       log.write('partitions_revoked', { partitions: namesOf(partitions) });
+    },
+    paused: (partitions) => {
+      log.write('partition_paused', { partitions: namesOf(partitions) });
+    },
+    resumed: (partitions) => {
+      log.write('partition_resumed', { partitions: namesOf(partitions) });
     },
     kafkaError: (message) => {
       notices.lastKafkaError = message;

@@ -4,7 +4,7 @@ import { systemClock } from '../domain/clock.ts';
 import { Assignments } from '../ingest/assignments.ts';
 import { Committer } from '../ingest/committer.ts';
 import { FlowGate } from '../ingest/flow-gate.ts';
-import { Intake } from '../ingest/intake.ts';
+import { Intake, type RecordSource } from '../ingest/intake.ts';
 import { Ownership, type OwnershipOptions } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
 import { SchemaWait } from '../ingest/schema-wait.ts';
@@ -95,7 +95,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     notices.schemaLookupFailed,
   );
   const intake = new Intake({
-    source: consumer,
+    source: noticedSource(consumer, notices),
     feed: lanes,
     lanes: lanes.size,
     assignments,
@@ -136,6 +136,22 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     handovers,
     schemaWait,
     commitTimer,
+  };
+}
+
+function noticedSource(consumer: KafkaConsumer, notices: Notices): RecordSource {
+  return {
+    poll: (max, callback) => {
+      consumer.poll(max, callback);
+    },
+    pause: (partitions) => {
+      notices.paused(partitions);
+      consumer.pause(partitions);
+    },
+    resume: (partitions) => {
+      notices.resumed(partitions);
+      consumer.resume(partitions);
+    },
   };
 }
 

@@ -24,45 +24,29 @@ export const LOG_EVENTS = {
     level: 'info',
     text: 'no kafka.brokers: using the embedded broker, which keeps nothing',
   },
-  kafka_connected: { level: 'info', text: 'connected to Kafka' },
   kafka_error: { level: 'warn', text: 'Kafka client error; the client reconnects by itself' },
   partitions_assigned: { level: 'info', text: 'partitions assigned' },
   partitions_revoked: { level: 'info', text: 'partitions revoked' },
-  partitions_lost: {
-    level: 'warn',
-    text: 'partitions lost without notice; their open records go to the next owner',
-  },
   partition_paused: { level: 'debug', text: 'partition paused by a bound' },
   partition_resumed: { level: 'debug', text: 'partition resumed' },
   commit_failed: { level: 'warn', text: 'offset commit failed; a later one repeats it' },
   poll_failed: { level: 'warn', text: 'a poll failed; polling goes on' },
 
-  schema_loaded: { level: 'debug', text: 'writer schema loaded' },
   schema_lookup_failed: {
     level: 'warn',
     text: 'schema lookup failed; the partition waits and it is tried again',
   },
-  schema_lookup_recovered: { level: 'info', text: 'schema lookups work again' },
-  schema_lookup_refused: {
-    level: 'error',
-    text: 'the registry refuses our credentials; partitions wait until that is fixed',
-  },
 
-  lane_ready: { level: 'debug', text: 'lane thread ready' },
-  lane_restarted: { level: 'warn', text: 'a lane thread ended and was started again with what it had open' },
-  lane_failed: { level: 'error', text: 'a lane thread keeps ending; its tenants are not served' },
-  record_invalid: { level: 'debug', text: 'record is no usable event' },
+  lane_failed: {
+    level: 'error',
+    text: 'a lane thread ended, so the process ends; what it had open is read again',
+  },
 
   handover_failed: {
     level: 'warn',
     text: 'producing to a dead-letter or bad-event topic failed; it is tried again',
   },
-  handover_refused: {
-    level: 'error',
-    text: 'the broker refuses a hand-over for good; its record stays open until that is fixed',
-  },
 
-  embedded_ledger_started: { level: 'info', text: 'no clickhouse.url: using the embedded ClickHouse' },
   ledger_migrated: { level: 'info', text: 'ledger tables are up to date' },
   ledger_insert_failed: { level: 'warn', text: 'ledger insert failed; the same bytes are inserted again' },
   ledger_recovered: { level: 'info', text: 'ledger inserts work again' },

@@ -226,11 +226,11 @@ export const METRICS = {
     labels: {},
     help: 'Bytes of response bodies read.',
   },
-  eventdispatch_connections_open: {
+  eventdispatch_connections_in_use: {
     type: 'gauge',
     unit: 'count',
     labels: {},
-    help: 'Open connections to receivers.',
+    help: 'Connections to receivers that carry a request.',
   },
   eventdispatch_destination_deliveries_total: {
     type: 'counter',

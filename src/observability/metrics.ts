@@ -115,7 +115,7 @@ const READERS: Readonly<Record<MetricName, Reader>> = {
   eventdispatch_origin_waits_total: laneSum(laneSlots.originWaits),
   eventdispatch_request_body_bytes_total: laneSum(laneSlots.requestBytes),
   eventdispatch_response_body_bytes_total: laneSum(laneSlots.responseBytes),
-  eventdispatch_connections_open: laneSum(laneSlots.connections),
+  eventdispatch_connections_in_use: laneSum(laneSlots.connections),
   eventdispatch_destination_deliveries_total: (scrape) => [
     ...perDestination(scrape, destinationSlots.delivered, { outcome: 'delivered' }),
     ...perDestination(scrape, destinationSlots.dead, { outcome: 'dead' }),

@@ -56,7 +56,7 @@ describe('a line', () => {
 test('events below the level are not written', () => {
   const { log, lines } = logged('warn');
   log.write('started');
-  log.write('record_invalid');
+  log.write('partition_resumed');
   log.write('commit_failed');
   log.write('ledger_refused');
   expect(lines().map((line) => line['event'])).toEqual(['commit_failed', 'ledger_refused']);

@@ -181,7 +181,7 @@ describe('a scrape', () => {
     shows(laneSlots.originWaits, 'origin_waits_total');
     shows(laneSlots.requestBytes, 'request_body_bytes_total');
     shows(laneSlots.responseBytes, 'response_body_bytes_total');
-    shows(laneSlots.connections, 'connections_open');
+    shows(laneSlots.connections, 'connections_in_use');
     expect(valueOf(series, 'eventdispatch_lane_busy_seconds_total', { lane: '0' })).toBe(
       1 + laneSlots.busySeconds,
     );
