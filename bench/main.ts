@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 
 import Table from 'cli-table3';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { benchPipeline, type PipelineFigures, type PipelineOptions } from './pipeline.ts';
 
@@ -18,6 +18,9 @@ program
   .option('--events <n>', 'events to deliver', positiveInteger, 300_000)
   .option('--tenants <n>', 'tenants they belong to', positiveInteger, 100)
   .option('--lanes <n>', 'worker threads of the dispatcher', positiveInteger, 1)
+  .addOption(
+    new Option('--format <format>', 'body of the requests').choices(['data', 'cloudevents']).default('data'),
+  )
   .option('--profile <folder>', 'also write V8 CPU profiles of the dispatcher here')
   .option('--json <file>', 'also write the figures here')
   .action(async (options: PipelineOptions & { json?: string }) => {

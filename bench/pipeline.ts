@@ -8,12 +8,15 @@ import { startReceiver, type Receiver } from '../test/support/receiver.ts';
 import { repositoryRoot } from '../test/support/repository.ts';
 import { produceSamples } from '../test/support/samples.ts';
 import { waitFor } from '../test/support/wait.ts';
+import type { BodyFormat } from '../src/domain/destination.ts';
 import { cpuMicrosByThread, peakResidentBytesOf } from './process-usage.ts';
 
 export interface PipelineOptions {
   readonly events: number;
   readonly tenants: number;
   readonly lanes: number;
+  /** What the receiver gets: the event's data alone, or a CloudEvent around it. */
+  readonly format: BodyFormat;
   /** Folder for V8 CPU profiles of the dispatcher's threads; they cost some of what is measured. */
   readonly profile?: string | undefined;
 }
@@ -36,7 +39,8 @@ const TOPIC = 'events';
 const WARM_UP_SHARE = 0.2;
 /** And at the end, where what is left does not fill the lanes any more. */
 const MEASURED_UNTIL_SHARE = 0.97;
-const TYPICAL_BODY_BYTES = 620;
+/** What a sample event's body comes to, so that the bare loop sends as much. */
+const TYPICAL_BODY_BYTES: Readonly<Record<BodyFormat, number>> = { data: 470, cloudevents: 720 };
 const TIMEOUT_MS = 300_000;
 
 /**
@@ -69,7 +73,7 @@ export async function benchPipeline(
       timeoutMs: TIMEOUT_MS,
     });
 
-    const bareBefore = await benchBare(receiver.url('sink'), say);
+    const bareBefore = await benchBare(receiver.url('sink'), options.format, say);
     say('starting the dispatcher');
     const dispatcher = await startDispatcherProcess(
       configOf(kafka.brokers, owner.url, receiver.url('sink'), options),
@@ -78,7 +82,7 @@ export async function benchPipeline(
     closers.push(() => dispatcher.stop());
     const measured = await measure(dispatcher.child.pid, receiver, options, say);
     await dispatcher.stop();
-    const bareAfter = await benchBare(receiver.url('sink'), say);
+    const bareAfter = await benchBare(receiver.url('sink'), options.format, say);
     const bareCpuMicrosPerDelivery = (bareBefore.cpuMicrosPerDelivery + bareAfter.cpuMicrosPerDelivery) / 2;
     return {
       ...measured,
@@ -103,7 +107,7 @@ function configOf(
     schemas: { folder: path.join(repositoryRoot, 'schemas') },
     delivery: { allowAddresses: ['127.0.0.0/8'], connectionsPerOrigin: 64 },
     lanes: { count: options.lanes },
-    destinations: [{ id: 'sink', tenant: '*', url: `${sink}/in`, maxInFlight: 64 }],
+    destinations: [{ id: 'sink', tenant: '*', url: `${sink}/in`, maxInFlight: 64, format: options.format }],
   };
 }
 
@@ -161,12 +165,17 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, n) => total + n, 0);
 }
 
-async function benchBare(url: string, say: (line: string) => void): Promise<Bare> {
+async function benchBare(url: string, format: BodyFormat, say: (line: string) => void): Promise<Bare> {
   say('measuring the bare loop');
   const output = await runToEnd({
     name: 'bare dispatch loop',
     command: process.execPath,
-    args: [path.join(repositoryRoot, 'bench', 'bare-process.mjs'), url, '150000', String(TYPICAL_BODY_BYTES)],
+    args: [
+      path.join(repositoryRoot, 'bench', 'bare-process.mjs'),
+      url,
+      '150000',
+      String(TYPICAL_BODY_BYTES[format]),
+    ],
     timeoutMs: TIMEOUT_MS,
   });
   return JSON.parse(output) as Bare;

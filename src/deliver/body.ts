@@ -40,13 +40,30 @@ let scratch = Buffer.allocUnsafeSlow(4096);
 function attributesOf(event: Event): string {
   return (
     `{"specversion":"1.0","id":${quoted(event.id)},"source":${quoted(event.source || UNKNOWN_SOURCE)},"type":${quoted(event.type)}` +
-    `,"time":"${new Date(event.timeMs).toISOString()}","datacontenttype":"application/json"` +
+    `,"time":"${isoTime(event.timeMs)}","datacontenttype":"application/json"` +
     attribute('subject', event.key) +
     `,"tenantid":${quoted(event.tenant)}` +
     attribute('correlationid', event.correlationId) +
     attribute('eventversion', event.version) +
     ',"data":'
   );
+}
+
+const MS_PER_SECOND = 1000;
+/** Of `YYYY-MM-DDTHH:MM:SS.000Z`, what changes within a second: the digits and the Z. */
+const MS_SUFFIX_CHARACTERS = 4;
+let lastSecond = NaN;
+let lastSecondText = '';
+
+/** A time as RFC 3339, in milliseconds. Events come in order of time, more or less, so the last second is kept. */
+function isoTime(epochMs: number): string {
+  const second = Math.floor(epochMs / MS_PER_SECOND);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastSecondText = new Date(second * MS_PER_SECOND).toISOString().slice(0, -MS_SUFFIX_CHARACTERS);
+  }
+  const ms = Math.floor(epochMs) - second * MS_PER_SECOND;
+  return `${lastSecondText}${ms < 100 ? '0' : ''}${ms < 10 ? '0' : ''}${ms}Z`;
 }
 
 function attribute(name: string, value: string): string {
