@@ -119,7 +119,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     else if (outcome === 'dead' || outcome === 'rejected') {
       counters.add(outcome === 'dead' ? laneSlots.deliveriesDead : laneSlots.deliveriesRejected);
       delivery.queue.counters.destination.add(destinationSlots.dead);
-      if (!isGivenUp) outbox.handover(deadLetter(delivery, outcome, verdict.reason, exchange.status));
+      outbox.handover(deadLetter(delivery, outcome, verdict.reason, exchange.status));
     }
     this.#options.onEnded(delivery);
   }
