@@ -4,7 +4,7 @@
  * and counts connections.
  */
 import { hash } from 'node:crypto';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 import { RequestLog } from './receiver-log.mjs';
 
@@ -61,14 +61,33 @@ export class FaultReceiver {
     this.#fault = fault;
   }
 
-  /** @param {number} port */
+  /** @param {number} port 0 for any */
   async listen(port) {
+    const isRefusing = this.#fault === 'refuse';
     await new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(port, '127.0.0.1', () => resolve(undefined));
+      this.#server.listen(isRefusing ? 0 : port, '127.0.0.1', () => resolve(undefined));
     });
-    this.port = /** @type {import('node:net').AddressInfo} */ (this.#server.address()).port;
-    if (this.#fault === 'refuse') this.#server.close();
+    const listening = /** @type {import('node:net').AddressInfo} */ (this.#server.address()).port;
+    this.port = isRefusing ? await this.#holdPort(port, listening) : listening;
+  }
+
+  /**
+   * A port at which connecting is refused, and which nobody else is given meanwhile: the local end of a connection
+   * from this process to itself holds it. A port that was merely closed may be the very next one handed out.
+   *
+   * @param {number} localPort 0 for any
+   * @param {number} to
+   * @returns {Promise<number>}
+   */
+  async #holdPort(localPort, to) {
+    this.#server.removeAllListeners('connection').on('connection', (socket) => this.#sockets.add(socket));
+    const holder = connect({ port: to, host: '127.0.0.1', localAddress: '127.0.0.1', localPort });
+    this.#sockets.add(holder);
+    await new Promise((resolve, reject) =>
+      holder.once('connect', () => resolve(undefined)).once('error', reject),
+    );
+    return /** @type {number} */ (holder.localPort);
   }
 
   close() {
