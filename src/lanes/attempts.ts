@@ -72,7 +72,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
   }
 
   onRelease(exchange: Exchange<Delivery>): void {
-    if (this.#released.length === 0) queueMicrotask(this.#pumpReleased);
+    if (this.#released.length === 0) setImmediate(this.#pumpReleased);
     this.#released.push(exchange.context.queue);
   }
 
