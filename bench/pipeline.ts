@@ -30,11 +30,17 @@ export interface PipelineFigures {
   readonly bareDeliveriesPerSecond: number;
   readonly bareCpuMicrosPerDelivery: number;
   readonly ratio: number;
+  /** Of each round; `ratio` and all other figures but the memory are those of the middle one. */
+  readonly ratios?: readonly number[];
   readonly rssMb: number;
 }
 
 const PARTITIONS = 12;
-const TOPIC = 'events';
+/**
+ * The machine's own pace drifts by tens of percent within a minute, so the events
+ * are spread over rounds, each between two bare loops, and the median round counts.
+ */
+const ROUNDS = 3;
 /** Share of the events that warm the dispatcher up before it is measured. */
 const WARM_UP_SHARE = 0.2;
 /** And at the end, where what is left does not fill the lanes any more. */
@@ -46,7 +52,7 @@ const TIMEOUT_MS = 300_000;
 /**
  * The whole dispatcher, as a process, on a pre-filled real Kafka, with a ledger
  * over HTTP and a receiver, each a process of its own; beside it, before and
- * after, the bare loop on the same receiver.
+ * after each round, the bare loop on the same receiver.
  */
 export async function benchPipeline(
   options: PipelineOptions,
@@ -63,46 +69,72 @@ export async function benchPipeline(
       ports: [{ name: 'sink', recording: { rows: 'none', body: 'none' } }],
     });
     closers.push(() => receiver.stop());
-    await kafka.tools.createTopics([{ name: TOPIC, partitions: PARTITIONS }]);
-    say(`producing ${options.events} events of ${options.tenants} tenants`);
-    await produceSamples({
-      brokers: kafka.brokers,
-      topic: TOPIC,
-      count: options.events,
-      tenants: options.tenants,
-      timeoutMs: TIMEOUT_MS,
-    });
-
-    const bareBefore = await benchBare(receiver.url('sink'), options.format, say);
-    say('starting the dispatcher');
-    const dispatcher = await startDispatcherProcess(
-      configOf(kafka.brokers, owner.url, receiver.url('sink'), options),
-      options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${path.resolve(options.profile)}`],
-    );
-    closers.push(() => dispatcher.stop());
-    const measured = await measure(dispatcher.child.pid, receiver, options, say);
-    await dispatcher.stop();
-    const bareAfter = await benchBare(receiver.url('sink'), options.format, say);
-    const bareCpuMicrosPerDelivery = (bareBefore.cpuMicrosPerDelivery + bareAfter.cpuMicrosPerDelivery) / 2;
-    return {
-      ...measured,
-      bareDeliveriesPerSecond: (bareBefore.deliveriesPerSecond + bareAfter.deliveriesPerSecond) / 2,
-      bareCpuMicrosPerDelivery,
-      ratio: measured.cpuMicrosPerDelivery / bareCpuMicrosPerDelivery,
-    };
+    const eventsPerRound = Math.ceil(options.events / ROUNDS);
+    const topics = Array.from({ length: ROUNDS }, (_, round) => `events-${round + 1}`);
+    await kafka.tools.createTopics(topics.map((name) => ({ name, partitions: PARTITIONS })));
+    say(`producing ${ROUNDS} × ${eventsPerRound} events of ${options.tenants} tenants`);
+    for (const topic of topics) {
+      await produceSamples({
+        brokers: kafka.brokers,
+        topic,
+        count: eventsPerRound,
+        tenants: options.tenants,
+        timeoutMs: TIMEOUT_MS,
+      });
+    }
+    say('measuring the bare loop');
+    const bares = [await benchBare(receiver.url('sink'), options.format)];
+    const rounds: PipelineFigures[] = [];
+    for (const topic of topics) {
+      say(`round ${rounds.length + 1} of ${ROUNDS}: the dispatcher, then the bare loop`);
+      const dispatcher = await startDispatcherProcess(
+        configOf({ brokers: kafka.brokers, topic }, owner.url, receiver.url('sink'), options),
+        options.profile === undefined
+          ? []
+          : ['--cpu-prof', `--cpu-prof-dir=${path.resolve(options.profile)}`],
+      );
+      closers.push(() => dispatcher.stop());
+      const measured = await measure(dispatcher.child.pid, receiver, { ...options, events: eventsPerRound });
+      await dispatcher.stop();
+      bares.push(await benchBare(receiver.url('sink'), options.format));
+      rounds.push(besideBare(measured, bares.slice(-2)));
+    }
+    return medianRound(rounds);
   } finally {
     for (const close of closers.reverse()) await close();
   }
 }
 
+/** A round's figures beside the mean of the bare loops before and after it. */
+function besideBare(measured: Measured, bares: readonly Bare[]): PipelineFigures {
+  const bareCpuMicrosPerDelivery = mean(bares.map((bare) => bare.cpuMicrosPerDelivery));
+  return {
+    ...measured,
+    bareDeliveriesPerSecond: mean(bares.map((bare) => bare.deliveriesPerSecond)),
+    bareCpuMicrosPerDelivery,
+    ratio: measured.cpuMicrosPerDelivery / bareCpuMicrosPerDelivery,
+  };
+}
+
+/** The round in the middle by its ratio, with the highest memory of all. */
+function medianRound(rounds: readonly PipelineFigures[]): PipelineFigures {
+  const byRatio = [...rounds].sort((a, b) => a.ratio - b.ratio);
+  const median = byRatio[Math.floor(byRatio.length / 2)] as PipelineFigures;
+  return {
+    ...median,
+    rssMb: Math.max(...rounds.map(({ rssMb }) => rssMb)),
+    ratios: rounds.map(({ ratio }) => ratio),
+  };
+}
+
 function configOf(
-  brokers: string,
+  { brokers, topic }: { readonly brokers: string; readonly topic: string },
   clickhouse: string,
   sink: string,
   options: PipelineOptions,
 ): Record<string, unknown> {
   return {
-    kafka: { brokers, groupId: 'bench', topics: [TOPIC] },
+    kafka: { brokers, groupId: `bench-${topic}`, topics: [topic] },
     clickhouse: { url: clickhouse },
     schemas: { folder: path.join(repositoryRoot, 'schemas') },
     delivery: { allowAddresses: ['127.0.0.0/8'], connectionsPerOrigin: 64 },
@@ -124,12 +156,7 @@ interface Sample {
 }
 
 /** Counts at the receiver, so that measuring costs the dispatcher nothing. */
-async function measure(
-  pid: number,
-  receiver: Receiver,
-  options: PipelineOptions,
-  say: (line: string) => void,
-): Promise<Measured> {
+async function measure(pid: number, receiver: Receiver, options: PipelineOptions): Promise<Measured> {
   const offset = await receiver.count('sink');
   const reach = (target: number): Promise<Sample> =>
     waitFor(
@@ -142,7 +169,6 @@ async function measure(
       { timeoutMs: TIMEOUT_MS, intervalMs: 50, what: `${target} deliveries` },
     );
   const first = await reach(options.events * WARM_UP_SHARE);
-  say('measuring');
   const last = await reach(options.events * MEASURED_UNTIL_SHARE);
   const deliveries = last.delivered - first.delivered;
   const spent = new Map(
@@ -165,8 +191,11 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, n) => total + n, 0);
 }
 
-async function benchBare(url: string, format: BodyFormat, say: (line: string) => void): Promise<Bare> {
-  say('measuring the bare loop');
+function mean(numbers: readonly number[]): number {
+  return sum(numbers) / numbers.length;
+}
+
+async function benchBare(url: string, format: BodyFormat): Promise<Bare> {
   const output = await runToEnd({
     name: 'bare dispatch loop',
     command: process.execPath,

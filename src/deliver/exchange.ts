@@ -46,6 +46,8 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
   wheelPrevious: Deadlined | null = null;
   wheelNext: Deadlined | null = null;
 
+  /** Which of its origin's connections it holds. Written by the origin. */
+  connection = -1;
   status = 0;
   hasRetryAfter = false;
   errorCode = '';

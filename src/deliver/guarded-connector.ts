@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { buildConnector } from 'undici';
 import { BLOCKED_CODE } from './classify.ts';
+import { mergeCorkedWrites } from './corked-socket.ts';
 
 export type Connector = buildConnector.connector;
 
@@ -76,9 +77,13 @@ export function guardedConnector(
     callback: buildConnector.Callback,
   ): void {
     connect({ ...target, hostname: found[index] as string }, (...result) => {
-      const [error] = result;
-      if (error !== null && index + 1 < found.length) tryInTurn(found, index + 1, target, callback);
-      else callback(...result);
+      const [error, socket] = result;
+      if (error !== null && index + 1 < found.length) {
+        tryInTurn(found, index + 1, target, callback);
+        return;
+      }
+      if (error === null) mergeCorkedWrites(socket);
+      callback(...result);
     });
   }
 }

@@ -1,4 +1,4 @@
-import { Pool, type Dispatcher } from 'undici';
+import { Client, type Dispatcher } from 'undici';
 import type { DeliveryConfig } from '../config/config.ts';
 import { limits } from '../domain/limits.ts';
 import { DeadlineWheel, type Deadlined } from './deadline-wheel.ts';
@@ -15,28 +15,35 @@ export interface ConnectionWaiter {
   onConnectionFree(): void;
 }
 
+/** A request that holds a connection; which one is the origin's to write. */
+export interface ConnectionHolder extends Dispatcher.DispatchHandler {
+  connection: number;
+}
+
 /**
- * The connections of one lane to one origin. undici would queue without bound
- * beyond its connections, so what is in use is counted here, and who finds none
- * free waits its turn, first come first served.
+ * The connections of one lane to one origin, each an undici client of its own, the
+ * one used last used first. undici would queue without bound beyond its
+ * connections, so who finds none free waits here, first come first served.
  */
 export class Origin {
-  readonly #pool: Pool;
-  readonly #connections: number;
+  readonly #open: () => Client;
+  readonly #clients: Client[] = [];
+  /** Indexes of the clients that send nothing. */
+  readonly #free: number[] = [];
   readonly #waiting: ConnectionWaiter[] = [];
-  #inUse = 0;
+  readonly #connections: number;
 
-  constructor(pool: Pool, connections: number) {
-    this.#pool = pool;
+  constructor(open: () => Client, connections: number) {
+    this.#open = open;
     this.#connections = connections;
   }
 
   get hasFreeConnection(): boolean {
-    return this.#inUse < this.#connections;
+    return this.#free.length > 0 || this.#clients.length < this.#connections;
   }
 
   get inUse(): number {
-    return this.#inUse;
+    return this.#clients.length - this.#free.length;
   }
 
   waitForConnection(waiter: ConnectionWaiter): void {
@@ -45,14 +52,16 @@ export class Origin {
     this.#waiting.push(waiter);
   }
 
-  /** Sends a POST on a free connection; `release` gives it back. */
-  post(path: string, headers: string[], body: Buffer, exchange: Dispatcher.DispatchHandler): void {
-    this.#inUse++;
-    this.#pool.dispatch({ path, method: 'POST', headers, body }, exchange);
+  /** Sends a POST on a connection, one of which must be free; `release` gives it back. */
+  post(path: string, headers: string[], body: Buffer, exchange: ConnectionHolder): void {
+    const connection = this.#free.pop() ?? this.#clients.push(this.#open()) - 1;
+    exchange.connection = connection;
+    (this.#clients[connection] as Client).dispatch({ path, method: 'POST', headers, body }, exchange);
   }
 
-  release(): void {
-    this.#inUse--;
+  /** @param connection the one its `post` took. */
+  release(connection: number): void {
+    this.#free.push(connection);
     // One that has nothing to send any more leaves the connection to the next in line.
     while (this.hasFreeConnection) {
       const next = this.#waiting.shift();
@@ -62,8 +71,8 @@ export class Origin {
     }
   }
 
-  destroy(): Promise<void> {
-    return this.#pool.destroy();
+  async destroy(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.destroy()));
   }
 }
 
@@ -85,18 +94,18 @@ export class HttpClient {
     const known = this.#origins.get(url);
     if (known !== undefined) return known;
     const connections = this.#config.connectionsPerOrigin;
-    const pool = new Pool(url, {
-      connections,
-      connect: this.#connect,
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: this.#config.keepAliveMs,
-      // One deadline of our own covers the whole attempt; undici's phase timers would be a second opinion.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxHeaderSize: limits.responseHeaderMaxBytes,
-    });
-    const origin = new Origin(pool, connections);
+    const open = (): Client =>
+      new Client(url, {
+        connect: this.#connect,
+        pipelining: 1,
+        allowH2: false,
+        keepAliveTimeout: this.#config.keepAliveMs,
+        // One deadline of our own covers the whole attempt; undici's phase timers would be a second opinion.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        maxHeaderSize: limits.responseHeaderMaxBytes,
+      });
+    const origin = new Origin(open, connections);
     this.#origins.set(url, origin);
     return origin;
   }

@@ -5,7 +5,7 @@ import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { attemptSlots, destinationSlots, laneSlots } from '../observability/lane-slots.ts';
 import { backoffMs } from '../retry/backoff.ts';
-import type { Delivery, DeliveryQueue, DeliverySender } from './delivery-queue.ts';
+import type { Delivery, DeliverySender } from './delivery-queue.ts';
 import { deadLetter } from './handovers.ts';
 import type { LedgerEntries } from './ledger-entries.ts';
 import type { Outbox } from './outbox.ts';
@@ -28,7 +28,7 @@ export interface AttemptsOptions {
 export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
   readonly #options: AttemptsOptions;
   /** Queues that got a connection or a place back; pumped once undici has finished with the sockets it reads. */
-  #released: DeliveryQueue[] = [];
+  #released: Exchange<Delivery>[] = [];
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
@@ -73,15 +73,15 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
 
   onRelease(exchange: Exchange<Delivery>): void {
     if (this.#released.length === 0) setImmediate(this.#pumpReleased);
-    this.#released.push(exchange.context.queue);
+    this.#released.push(exchange);
   }
 
   readonly #pumpReleased = (): void => {
     const released = this.#released;
     this.#released = [];
-    for (const queue of released) {
-      queue.origin.release();
-      queue.pump();
+    for (const { connection, context } of released) {
+      context.queue.origin.release(connection);
+      context.queue.pump();
     }
     this.#options.onRoom();
   };

@@ -69,9 +69,9 @@ describe('over real sockets', () => {
         client.unwatch(of);
         endedMs = systemClock.monotonicMs();
       },
-      onRelease: () => {
+      onRelease: ({ connection }: Exchange<null>) => {
         released = true;
-        origin.release();
+        origin.release(connection);
       },
     };
     const exchange = new Exchange(listener, null, startedMs, timeoutMs, {

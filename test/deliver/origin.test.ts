@@ -1,19 +1,19 @@
 /** Proves that connections of an origin are given out first come, first served, and never more than there are. */
-import type { Dispatcher, Pool } from 'undici';
+import type { Client, Dispatcher } from 'undici';
 import { describe, expect, test } from 'vitest';
-import { Origin, type ConnectionWaiter } from '../../src/deliver/http-client.ts';
+import { Origin, type ConnectionHolder, type ConnectionWaiter } from '../../src/deliver/http-client.ts';
 
 /** Takes requests and never answers. */
-function silentPool(): { pool: Pool; sent: string[] } {
+function silentClient(): { open: () => Client; sent: string[] } {
   const sent: string[] = [];
-  const pool = {
+  const client = {
     dispatch: ({ path }: Dispatcher.DispatchOptions) => sent.push(path),
     destroy: () => Promise.resolve(),
   };
-  return { pool: pool as unknown as Pool, sent };
+  return { open: () => client as unknown as Client, sent };
 }
 
-const handler = {} as Dispatcher.DispatchHandler;
+const handler: ConnectionHolder = { connection: -1 };
 
 class Waiter implements ConnectionWaiter {
   waitsForConnection = false;
@@ -42,8 +42,8 @@ class Waiter implements ConnectionWaiter {
 describe('the connections of an origin', () => {
   /** An origin with all of its connections in use. */
   function busyOrigin(connections: number): { origin: Origin; sent: string[] } {
-    const { pool, sent } = silentPool();
-    const origin = new Origin(pool, connections);
+    const { open, sent } = silentClient();
+    const origin = new Origin(open, connections);
     for (let i = 0; i < connections; i++) origin.post('/first', [], Buffer.alloc(0), handler);
     sent.length = 0;
     return { origin, sent };
@@ -52,7 +52,7 @@ describe('the connections of an origin', () => {
   test('go to whoever waits longest', () => {
     const { origin, sent } = busyOrigin(1);
     for (const name of ['a', 'b', 'c']) origin.waitForConnection(new Waiter(name, origin));
-    for (let i = 0; i < 3; i++) origin.release();
+    for (let i = 0; i < 3; i++) origin.release(0);
     expect(sent).toEqual(['a', 'b', 'c']);
   });
 
@@ -60,7 +60,7 @@ describe('the connections of an origin', () => {
     const { origin, sent } = busyOrigin(1);
     origin.waitForConnection(new Waiter('a', origin, 3));
     origin.waitForConnection(new Waiter('b', origin, 2));
-    for (let i = 0; i < 5; i++) origin.release();
+    for (let i = 0; i < 5; i++) origin.release(0);
     expect(sent).toEqual(['a', 'b', 'a', 'b', 'a']);
   });
 
@@ -73,7 +73,7 @@ describe('the connections of an origin', () => {
     ] as const) {
       origin.waitForConnection(new Waiter(name, origin, toSend));
     }
-    origin.release();
+    origin.release(0);
     expect(sent).toEqual(['c']);
     expect(origin.inUse).toBe(1);
   });
@@ -83,10 +83,10 @@ describe('the connections of an origin', () => {
     const waiter = new Waiter('a', origin);
     origin.waitForConnection(waiter);
     origin.waitForConnection(waiter);
-    origin.release();
+    origin.release(0);
     expect([sent, waiter.waitsForConnection, origin.hasFreeConnection]).toEqual([['a'], false, false]);
-    origin.release();
-    origin.release();
+    origin.release(0);
+    origin.release(1);
     expect([origin.inUse, origin.hasFreeConnection]).toEqual([0, true]);
   });
 });

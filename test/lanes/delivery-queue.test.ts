@@ -43,7 +43,7 @@ class Bench {
       send: (delivery: Delivery) => {
         this.log.push(delivery.id);
         delivery.queue.bucket?.spend(systemClock.monotonicMs());
-        delivery.queue.origin.post('/', [], Buffer.alloc(0), {});
+        delivery.queue.origin.post('/', [], Buffer.alloc(0), { connection: -1 });
       },
       abandon: (delivery: Delivery) => this.log.push(`abandon ${delivery.id}`),
     };
@@ -59,7 +59,7 @@ class Bench {
   /** A request of this queue has ended and its connection is free again. */
   end(queue: DeliveryQueue): void {
     queue.inFlight--;
-    queue.origin.release();
+    queue.origin.release(0);
     queue.pump();
   }
 

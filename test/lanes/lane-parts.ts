@@ -1,4 +1,4 @@
-import type { Dispatcher, Pool } from 'undici';
+import type { Client, Dispatcher } from 'undici';
 import { Origin } from '../../src/deliver/http-client.ts';
 import type { Destination } from '../../src/domain/destination.ts';
 import type { Event, FieldMapping } from '../../src/domain/event.ts';
@@ -29,7 +29,7 @@ export class FakeOrigin {
   readonly origin: Origin;
 
   constructor(connections: number, onRequest: (request: SentRequest) => void = () => undefined) {
-    const pool = {
+    const client = {
       dispatch: (
         { path, headers, body }: Dispatcher.DispatchOptions,
         handler: Dispatcher.DispatchHandler,
@@ -45,7 +45,7 @@ export class FakeOrigin {
         return true;
       },
     };
-    this.origin = new Origin(pool as unknown as Pool, connections);
+    this.origin = new Origin(() => client as unknown as Client, connections);
   }
 }
 
