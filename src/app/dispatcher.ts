@@ -10,12 +10,15 @@ import { SchemaStore } from '../decode/schema-store.ts';
 import { systemClock } from '../domain/clock.ts';
 import { startEmbeddedBroker, type EmbeddedBroker } from '../kafka/embedded-broker.ts';
 import { openProducer, type KafkaProducer } from '../kafka/producer.ts';
-import { producerProperties } from '../kafka/properties.ts';
+import { ensurePipelineTopics, type PipelineTopics } from '../kafka/pipeline-topics.ts';
+import { adminProperties, PRODUCED_RECORD_MAX_BYTES, producerProperties } from '../kafka/properties.ts';
+import { KafkaTopicAdmin } from '../kafka/topic-admin.ts';
 import { openLedger, type Ledger } from '../ledger/client.ts';
 import { LaneCounters, createLaneCounters } from '../observability/lane-counters.ts';
 import type { Log } from '../observability/log.ts';
 import type { MainStats } from '../observability/main-stats.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { delayTopicsOf } from '../retry/delay-topics.ts';
 import { countedRegistry, type SchemaLookupCounts } from './counted-registry.ts';
 import { IDLE_STATS, readMainStats } from './main-stats.ts';
 import { logNotices } from './notices.ts';
@@ -78,6 +81,8 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
       surface?.close();
       return Promise.resolve();
     });
+    const topics = await ensureTopics(config, surroundings);
+    notices.topicsReady(topics);
     const opened = await openPipeline({
       config,
       brokers: surroundings.brokers,
@@ -87,6 +92,8 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
       schemas,
       counters: blocks,
       notices,
+      delayTopics: delayTopicsOf(config.retry),
+      delayPartitions: topics.partitions,
     });
     pipeline = opened;
     return {
@@ -148,9 +155,29 @@ async function openSurroundings(config: Config, log: Log): Promise<Surroundings>
 }
 
 /** The topics that have a name; a pattern finds what others make. */
-function topicsOf({ kafka }: Config): string[] {
+function topicsOf({ kafka, retry }: Config): string[] {
   const named = kafka.topics.filter((topic) => !topic.startsWith('^'));
-  return [...named, kafka.deadLetterTopic, kafka.badEventTopic];
+  return [...named, kafka.deadLetterTopic, kafka.badEventTopic, ...delayTopicsOf(retry).keys()];
+}
+
+async function ensureTopics(
+  { kafka, retry }: Config,
+  { brokers, producer }: Surroundings,
+): Promise<PipelineTopics> {
+  const admin = new KafkaTopicAdmin(producer, adminProperties(kafka, brokers));
+  try {
+    return await ensurePipelineTopics(
+      admin,
+      {
+        sources: kafka.topics,
+        delays: delayTopicsOf(retry),
+        others: [kafka.deadLetterTopic, kafka.badEventTopic],
+      },
+      PRODUCED_RECORD_MAX_BYTES,
+    );
+  } finally {
+    admin.close();
+  }
 }
 
 interface SurfaceParts {

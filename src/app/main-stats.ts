@@ -28,6 +28,7 @@ export const IDLE_STATS: MainStats = {
   },
   deadLetters: NO_HANDOVERS,
   badEvents: NO_HANDOVERS,
+  retries: NO_HANDOVERS,
   schemaLookups: { found: 0, unknown: 0, failed: 0 },
 };
 
@@ -45,10 +46,11 @@ export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCou
     commitFailures: committer.stats.failures,
     rebalances: ownership.rebalances,
     lanesAlive: lanes.alive,
-    laneRestarts: 0,
+    laneRestarts: lanes.restarts,
     ledger: batcher.stats,
     deadLetters: handovers.stats.deadLetters,
     badEvents: handovers.stats.badEvents,
+    retries: handovers.stats.retries,
     schemaLookups,
   };
 }

@@ -1,4 +1,7 @@
 import type { TopicPartition } from '../domain/record.ts';
+import type { PipelineTopics } from '../kafka/pipeline-topics.ts';
+import type { LaneRestart } from '../lanes/lane-pool.ts';
+import type { DestinationNotice } from '../lanes/protocol.ts';
 import type { LedgerState } from '../ledger/batcher.ts';
 import type { Log } from '../observability/log.ts';
 
@@ -17,6 +20,11 @@ export interface Notices {
   readonly schemaLookupFailed: (schemaId: number, error: unknown) => void;
   readonly handoverFailed: (topic: string, message: string) => void;
   readonly ledgerState: (state: LedgerState, error: Error | null) => void;
+  /** What was found when the topics beside the sources were made. */
+  readonly topicsReady: (topics: PipelineTopics) => void;
+  /** A lane tells what has become of a destination of a tenant. */
+  readonly destination: (notice: DestinationNotice) => void;
+  readonly laneRestarted: (restart: LaneRestart) => void;
   readonly laneCrashed: (lane: number, error: unknown) => void;
 }
 
@@ -61,6 +69,22 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
       if (state === 'ok') log.write('ledger_recovered');
       else
         log.write(state === 'alarm' ? 'ledger_refused' : 'ledger_insert_failed', { error: error?.message });
+    },
+    topicsReady: ({ partitions, created, unequal, missing }) => {
+      if (created.length > 0) log.write('topics_created', { topics: created, partitions });
+      if (missing.length > 0) log.write('source_topics_missing', { topics: missing });
+      if (unequal.length > 0) log.write('partition_counts_differ', { topics: Object.fromEntries(unequal) });
+    },
+    destination: ({ notice, tenant, destination }) => {
+      const percent = /^failing_(\d+)$/.exec(notice)?.[1];
+      if (percent !== undefined) {
+        log.write('destination_failing', { tenant, destination, percent: Number(percent) });
+      } else if (notice === 'disabled') log.write('destination_disabled', { tenant, destination });
+      else if (notice === 'breaker_opened') log.write('breaker_opened', { tenant, destination });
+      else log.write('breaker_closed', { tenant, destination });
+    },
+    laneRestarted: ({ error, ...rest }) => {
+      log.write('lane_restarted', { ...rest, err: error });
     },
     laneCrashed: (lane, error) => {
       log.write('lane_failed', { lane, err: error });

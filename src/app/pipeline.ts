@@ -4,21 +4,25 @@ import { systemClock } from '../domain/clock.ts';
 import { Assignments } from '../ingest/assignments.ts';
 import { Committer } from '../ingest/committer.ts';
 import { FlowGate } from '../ingest/flow-gate.ts';
-import { Intake, type RecordSource } from '../ingest/intake.ts';
+import { Intake, type RecordSource, type Retries } from '../ingest/intake.ts';
 import { Ownership, type OwnershipOptions } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
 import { SchemaWait } from '../ingest/schema-wait.ts';
-import { KafkaConsumer } from '../kafka/consumer.ts';
+import { KafkaConsumer, type ConsumerListener } from '../kafka/consumer.ts';
 import type { KafkaProducer } from '../kafka/producer.ts';
 import { consumerProperties } from '../kafka/properties.ts';
 import { LanePool } from '../lanes/lane-pool.ts';
 import type { Settled } from '../lanes/protocol.ts';
 import { LedgerBatcher } from '../ledger/batcher.ts';
 import type { Ledger } from '../ledger/client.ts';
+import { isHopNeeded } from '../retry/delay-choice.ts';
+import type { DelayTopics } from '../retry/delay-topics.ts';
 import { HandoverProducer } from '../retry/handover-producer.ts';
+import { decodeRetryHeaders } from '../retry/retry-headers.ts';
 import { Settler } from '../settle/settler.ts';
 import { Projections } from './projections.ts';
 import { recoverDeliveries } from './recovery.ts';
+import type { Recovered, TopicPartition } from '../domain/record.ts';
 import type { Notices } from './notices.ts';
 
 /** What the pipeline runs on; whoever made these closes them. */
@@ -33,6 +37,9 @@ export interface PipelineParts {
   /** One per lane. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly notices: Notices;
+  /** They are there, with this many partitions each. */
+  readonly delayTopics: DelayTopics;
+  readonly delayPartitions: number;
 }
 
 /** The running stages, for whoever stops, measures or asks them. */
@@ -57,35 +64,36 @@ export interface Pipeline {
  *
  *   consumer → intake (peek, admit, pack) → lanes (decode, route, limit, deliver, classify)
  *            → settler (ledger rows, hand-overs) → assignments (frontiers) → committer → consumer
+ *
+ * What is handed over to a delay topic comes back by the consumer, when it is due.
  */
 export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
-  const { config, notices } = parts;
-  const assignments = new Assignments();
+  const { config, notices, delayTopics } = parts;
+  const assignments = new Assignments((topic) => delayTopics.get(topic) ?? null);
   const gate = new FlowGate(config.lanes.count, config.lanes);
   const { settler, batcher, handovers } = openSettling(parts, assignments, gate);
-  const lanes = await openLanes(parts, (lane, settled) => {
-    settler.onSettled(lane, settled);
-    intake.onRoom();
-  });
-  const consumer = await KafkaConsumer.open(
-    consumerProperties(config.kafka, parts.brokers),
-    config.kafka.topics,
-    {
-      onAssign: (partitions) => {
-        notices.assigned(partitions);
-        ownership.onAssign(partitions);
-      },
-      onRevoke: (partitions) => {
-        notices.revoked(partitions);
-        ownership.onRevoke(partitions);
-      },
-      onCommit: (error, offsets) => {
-        committer.answer(error, offsets);
-      },
-      onError: notices.kafkaError,
-      onConnection: notices.kafkaConnection,
+  const recover: OwnershipOptions['recover'] = (partitions) =>
+    recoverDeliveries(consumer, parts.ledger, partitions, (topic) => delayTopics.has(topic));
+  const lanes = await openLanes(parts, {
+    onSettled: (lane, settled) => {
+      settler.onSettled(lane, settled);
+      settled.notices.forEach(notices.destination);
+      intake.onRoom();
     },
-  ).catch(async (error: unknown) => {
+    // What the dead thread reported must be in the ledger before the ledger is asked.
+    recover: (partitions) => batcher.flush().then(() => recover(partitions)),
+  });
+  const consumer = await openConsumer(parts, {
+    onAssign: (partitions) => {
+      ownership.onAssign(partitions);
+    },
+    onRevoke: (partitions) => {
+      ownership.onRevoke(partitions);
+    },
+    onCommit: (error, offsets) => {
+      committer.answer(error, offsets);
+    },
+  }).catch(async (error: unknown) => {
     await lanes.close();
     throw error;
   });
@@ -102,6 +110,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     gate,
     peek: new Peek(projectionsFor(parts.schemas, lanes), config.kafka.maxRecordBytes),
     clock: systemClock,
+    retries: retriesTo(handovers),
     mappingOf: (topic) => config.fields.byTopic[topic] ?? config.fields.default,
     mayAdmit: () => settler.hasRoom(),
     onSchemaNeeded: (schemaId) => {
@@ -114,7 +123,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     assignments,
     committer,
     revokeDeadlineMs: config.kafka.revokeDeadlineMs,
-    recover: (partitions) => recoverDeliveries(consumer, parts.ledger, partitions),
+    recover,
     ...epochsOf(lanes),
     onRevoking: (assignment) => {
       intake.forget(assignment);
@@ -139,6 +148,32 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   };
 }
 
+/** Subscribes to the sources and the delay topics alike, and has each event of the group noticed before it is answered. */
+function openConsumer(
+  { config, brokers, delayTopics, notices }: PipelineParts,
+  listener: Pick<ConsumerListener, 'onAssign' | 'onRevoke' | 'onCommit'>,
+): Promise<KafkaConsumer> {
+  return KafkaConsumer.open(
+    consumerProperties(config.kafka, brokers),
+    [...config.kafka.topics, ...delayTopics.keys()],
+    {
+      onAssign: (partitions) => {
+        notices.assigned(partitions);
+        listener.onAssign(partitions);
+      },
+      onRevoke: (partitions) => {
+        notices.revoked(partitions);
+        listener.onRevoke(partitions);
+      },
+      onCommit: (error, offsets) => {
+        listener.onCommit(error, offsets);
+      },
+      onError: notices.kafkaError,
+      onConnection: notices.kafkaConnection,
+    },
+  );
+}
+
 function noticedSource(consumer: KafkaConsumer, notices: Notices): RecordSource {
   return {
     poll: (max, callback) => {
@@ -151,6 +186,28 @@ function noticedSource(consumer: KafkaConsumer, notices: Notices): RecordSource 
     resume: (partitions) => {
       notices.resumed(partitions);
       consumer.resume(partitions);
+    },
+    hold: (place) => {
+      consumer.pause([place]);
+    },
+    release: (place) => {
+      consumer.resume([place]);
+    },
+    seek: (place, callback) => {
+      consumer.seek(place, callback);
+    },
+  };
+}
+
+function retriesTo(handovers: HandoverProducer): Retries {
+  return {
+    read: (headers) => {
+      const retry = decodeRetryHeaders(headers);
+      return 'problem' in retry ? null : retry;
+    },
+    isHopNeeded,
+    hop: (hop) => {
+      handovers.add({ ...hop, to: 'retry', row: null });
     },
   };
 }
@@ -172,8 +229,9 @@ function tickEvery(committer: Committer, intervalMs: number): NodeJS.Timeout {
 /** How lanes hear of the beginning and the end of an epoch. */
 function epochsOf(lanes: LanePool): Pick<OwnershipOptions, 'onBegin' | 'onEnd'> {
   return {
-    onBegin: ({ id, topic, partition }, recovered) => {
-      lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, recovered });
+    onBegin: ({ id, topic, partition, delayMs }, recovered) => {
+      const isRetry = delayMs !== null;
+      lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, isRetry, recovered });
     },
     onEnd: (ended) => {
       lanes.broadcast({ kind: 'abandon', assignments: ended.map(({ id }) => id) });
@@ -198,21 +256,33 @@ function openSettling(parts: PipelineParts, assignments: Assignments, gate: Flow
     },
     onState: parts.notices.ledgerState,
   });
-  const handovers = new HandoverProducer(
-    parts.producer,
-    { dead_letter: kafka.deadLetterTopic, bad_event: kafka.badEventTopic },
-    (assignment, sequence) => {
-      settler.onHandoverAck(assignment, sequence);
+  const handovers = new HandoverProducer({
+    producer: parts.producer,
+    topics: { dead_letter: kafka.deadLetterTopic, bad_event: kafka.badEventTopic },
+    delayTopics: parts.delayTopics,
+    partitionOf: (id) => {
+      const assignment = assignments.get(id);
+      // A source topic that was given more partitions since the start has none of its number there.
+      return assignment === undefined ? null : assignment.partition % parts.delayPartitions;
     },
-    parts.notices.handoverFailed,
-  );
+    clock: systemClock,
+    onDurable: (handover) => {
+      settler.onHandoverAck(handover);
+    },
+    onFailure: parts.notices.handoverFailed,
+  });
   const settler = new Settler<Settled>({ records: assignments, gate, ledger: batcher, handovers });
   return { settler, batcher, handovers };
 }
 
+interface LaneHandlers {
+  readonly onSettled: (lane: number, settled: Settled) => void;
+  readonly recover: (partitions: readonly TopicPartition[]) => Promise<readonly Recovered[]>;
+}
+
 function openLanes(
   { config, instance, counters, notices }: PipelineParts,
-  onSettled: (lane: number, settled: Settled) => void,
+  { onSettled, recover }: LaneHandlers,
 ): Promise<LanePool> {
   return LanePool.open({
     setup: {
@@ -220,10 +290,16 @@ function openLanes(
       delivery: config.delivery,
       ledger: config.ledger,
       fields: config.fields,
+      limits: config.limits,
+      weights: config.lanes.weights,
+      lanes: config.lanes.count,
       instance,
     },
     counters,
+    stallTimeoutMs: config.lanes.stallTimeoutMs,
     onSettled,
+    recover,
+    onRestart: notices.laneRestarted,
     onCrash: notices.laneCrashed,
   });
 }

@@ -4,6 +4,7 @@ import { wantsDebug } from '../config/environment.ts';
 import type { Environment } from '../config/environment.ts';
 import type { CommandContext } from './command-context.ts';
 import { addCheckConfig } from './commands/check-config.ts';
+import { addDead } from './commands/dead.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addProduce } from './commands/produce.ts';
 import { addStart } from './commands/start.ts';
@@ -52,5 +53,6 @@ Each command has its own --help.`,
   addCheckConfig(program, context);
   addMigrate(program, context);
   addProduce(program, context);
+  addDead(program, context);
   return program;
 }

@@ -1,7 +1,16 @@
 import { addressLiteral, addressVerdict } from '../domain/addresses.ts';
 import type { CompiledRanges } from '../domain/addresses.ts';
 import { EVERY_TENANT } from '../domain/destination.ts';
-import type { Destination, RateLimit, RetryPolicy } from '../domain/destination.ts';
+import type { Destination } from '../domain/destination.ts';
+import { compileBucket } from './compile-limits.ts';
+import {
+  checkDefaultPolicies,
+  compileBreaker,
+  compileInFlight,
+  compilePoison,
+  compileRetry,
+  orNull,
+} from './compile-policies.ts';
 import type { Path } from './paths.ts';
 import type { Report } from './problems.ts';
 import { compileAllowed } from './reachable.ts';
@@ -20,7 +29,7 @@ export function compileDestinations(settings: Settings, report: Report): Destina
   const { destinations, defaults, delivery } = settings;
   if (destinations.length === 0) report(['destinations'], 'at least one destination is required');
   reportDuplicates(destinations, report);
-  reportDelays(defaults.retry, 'initialDelay', ['defaults', 'retry'], report);
+  checkDefaultPolicies(defaults, report);
   const allowed = compileAllowed(delivery.allowAddresses);
   return destinations.map((destination, index) => {
     const at: Path = ['destinations', index];
@@ -34,12 +43,18 @@ export function compileDestinations(settings: Settings, report: Report): Destina
       events: destination.events,
       format: destination.format ?? defaults.format,
       headers: compileHeaders(destination.headers, [...at, 'headers'], report),
-      rateLimit: compileRateLimit(
+      rateLimit: compileBucket(
         destination.rateLimit === undefined ? defaults.rateLimit : destination.rateLimit,
       ),
-      maxInFlight: destination.maxInFlight ?? defaults.maxInFlight,
+      ...compileInFlight(destination, defaults, at, report),
+      adaptive: destination.adaptive ?? defaults.adaptive,
       timeoutMs: destination.timeout ?? defaults.timeout,
       retry: compileRetry(destination.retry, defaults.retry, [...at, 'retry'], report),
+      breaker: compileBreaker(destination.breaker, defaults.breaker, [...at, 'breaker'], report),
+      order: destination.order ?? defaults.order,
+      poison: compilePoison(destination.poison, defaults.poison),
+      expireAfterMs: orNull(destination.expireAfter ?? defaults.expireAfter),
+      weight: destination.weight,
     };
   });
 }
@@ -102,38 +117,4 @@ function compileHeaders(headers: Readonly<Record<string, string>>, at: Path, rep
     seen.add(lower);
     return [name, value];
   });
-}
-
-function compileRateLimit(settings: Settings['defaults']['rateLimit']): RateLimit | null {
-  if (settings?.rate === undefined) return null;
-  const { rate: ratePerSecond, burst = Math.max(1, Math.ceil(ratePerSecond)) } = settings;
-  return { ratePerSecond, burst };
-}
-
-function compileRetry(
-  own: DestinationSettings['retry'],
-  defaults: Settings['defaults']['retry'],
-  at: Path,
-  report: Report,
-): RetryPolicy {
-  const initialDelay = own?.initialDelay ?? defaults.initialDelay;
-  const maxDelay = own?.maxDelay ?? defaults.maxDelay;
-  if (own?.maxDelay !== undefined) reportDelays({ initialDelay, maxDelay }, 'maxDelay', at, report);
-  else if (own?.initialDelay !== undefined)
-    reportDelays({ initialDelay, maxDelay }, 'initialDelay', at, report);
-  return {
-    maxAttempts: own?.maxAttempts ?? defaults.maxAttempts,
-    initialDelayMs: initialDelay,
-    maxDelayMs: maxDelay,
-  };
-}
-
-function reportDelays(
-  { initialDelay, maxDelay }: { readonly initialDelay: number; readonly maxDelay: number },
-  key: 'initialDelay' | 'maxDelay',
-  at: Path,
-  report: Report,
-): void {
-  if (maxDelay >= initialDelay) return;
-  report([...at, key], 'is not allowed; allowed: maxDelay at least as long as initialDelay');
 }

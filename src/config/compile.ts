@@ -2,7 +2,16 @@ import path from 'node:path';
 import { catalogueFolder } from './catalogue-folder.ts';
 import { compileDestinations } from './compile-destinations.ts';
 import { compileKafka } from './compile-kafka.ts';
-import type { ClickHouseConfig, Config, DeliveryConfig, RegistryConfig, SchemasConfig } from './config.ts';
+import { compileLimits } from './compile-limits.ts';
+import { compileDelayTopics } from './delay-topics.ts';
+import type {
+  ClickHouseConfig,
+  Config,
+  DeliveryConfig,
+  LanesConfig,
+  RegistryConfig,
+  SchemasConfig,
+} from './config.ts';
 import { fileProblem, folderProblem, readTextFile, writableFolderProblem } from './files.ts';
 import { compileMapping } from './field-mapping.ts';
 import type { Report } from './problems.ts';
@@ -17,11 +26,12 @@ import { urlProblem } from './urls.ts';
  * @param folder what relative paths start at.
  */
 export function compile(settings: Settings, folder: string, report: Report): Config {
-  const { delivery, fields, lanes, ledger, shutdown, log } = settings;
+  const { delivery, fields, ledger, shutdown, log } = settings;
   checkBounds(settings, report);
   const mapping = compileMapping(fields.default);
   return {
     kafka: compileKafka(settings.kafka, folder, report),
+    retry: compileDelayTopics(settings, report),
     clickhouse: compileClickHouse(settings.clickhouse, folder, report),
     schemas: compileSchemas(settings.schemas, folder, report),
     fields: {
@@ -31,8 +41,9 @@ export function compile(settings: Settings, folder: string, report: Report): Con
       ),
     },
     destinations: compileDestinations(settings, report),
+    limits: compileLimits(settings.limits, report),
     delivery: compileDelivery(delivery, report),
-    lanes: { count: lanes.count, maxRecords: lanes.maxRecords, maxBytes: lanes.maxBytes },
+    lanes: compileLanes(settings.lanes),
     ledger: {
       batchMaxRows: ledger.batchMaxRows,
       batchMaxBytes: ledger.batchMaxSize,
@@ -52,10 +63,20 @@ function checkBounds(settings: Settings, report: Report): void {
       ['lanes', 'maxBytes'],
       'is not allowed; allowed: at least kafka.maxRecordSize, or such a record never fits',
     );
+  } else if (lanes.maxBytes * lanes.tenantShare < kafka.maxRecordSize) {
+    report(
+      ['lanes', 'tenantShare'],
+      'is not allowed; allowed: a share of lanes.maxBytes of at least kafka.maxRecordSize, or such a record never fits',
+    );
   }
   if (ledger.responseExcerpt > delivery.maxResponseSize) {
     report(['ledger', 'responseExcerpt'], 'is not allowed; allowed: at most delivery.maxResponseSize');
   }
+}
+
+function compileLanes(settings: Settings['lanes']): LanesConfig {
+  const { count, maxRecords, maxBytes, tenantShare, weights, stallTimeout } = settings;
+  return { count, maxRecords, maxBytes, tenantShare, weights, stallTimeoutMs: stallTimeout };
 }
 
 function compileClickHouse(

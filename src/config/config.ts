@@ -1,4 +1,4 @@
-import type { Destination } from '../domain/destination.ts';
+import type { Channel, Destination, RateLimit } from '../domain/destination.ts';
 import type { FieldMapping } from '../domain/event.ts';
 
 /**
@@ -8,6 +8,7 @@ import type { FieldMapping } from '../domain/event.ts';
  */
 export interface Config {
   readonly kafka: KafkaConfig;
+  readonly retry: DelayTopicsConfig;
   readonly clickhouse: ClickHouseConfig;
   readonly schemas: SchemasConfig;
   /** Mapping by topic name; `default` is for topics not named. */
@@ -16,6 +17,7 @@ export interface Config {
     readonly byTopic: Readonly<Record<string, FieldMapping>>;
   };
   readonly destinations: readonly Destination[];
+  readonly limits: LimitsConfig;
   readonly delivery: DeliveryConfig;
   readonly lanes: LanesConfig;
   readonly ledger: LedgerConfig;
@@ -47,6 +49,24 @@ export interface KafkaConfig {
   /** How long a revoked partition may finish what is in flight before it is abandoned. */
   readonly revokeDeadlineMs: number;
   readonly commitIntervalMs: number;
+}
+
+/** One topic per delay, called `PREFIX.DELAY`. */
+export interface DelayTopicsConfig {
+  readonly topicPrefix: string;
+  /** Ascending, distinct, at least one. */
+  readonly delaysMs: readonly number[];
+}
+
+/** Token buckets beside those of destinations. */
+export interface LimitsConfig {
+  /** Of all destinations of a channel together, per process. */
+  readonly channels: Readonly<Partial<Record<Channel, RateLimit>>>;
+  readonly tenants: {
+    /** For tenants not in `byTenant`; null is none. */
+    readonly default: RateLimit | null;
+    readonly byTenant: Readonly<Record<string, RateLimit>>;
+  };
 }
 
 export interface ClickHouseConfig {
@@ -98,6 +118,19 @@ export interface LanesConfig {
   /** Admission bounds of one lane: what it may hold undelivered. */
   readonly maxRecords: number;
   readonly maxBytes: number;
+  /** Share of both that one tenant may hold, above 0, at most 1. */
+  readonly tenantShare: number;
+  /** Turns of each class of work, relative to the others, ≥ 1. */
+  readonly weights: ClassWeights;
+  /** A lane that does not answer for so long is replaced. */
+  readonly stallTimeoutMs: number;
+}
+
+export interface ClassWeights {
+  readonly first: number;
+  readonly retry: number;
+  readonly replay: number;
+  readonly bulk: number;
 }
 
 export interface LedgerConfig {

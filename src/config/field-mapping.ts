@@ -1,29 +1,60 @@
-import type { FieldMapping, FieldSource } from '../domain/event.ts';
-
-type Written = { readonly [K in keyof FieldMapping]: string };
+import { PRIORITIES } from '../domain/destination.ts';
+import type { FieldMapping, FieldSource, PrioritySource } from '../domain/event.ts';
 
 const NAMES = ['id', 'type', 'tenant', 'time', 'version', 'source', 'key', 'correlationId'] as const;
 
-/** From how each field is written: `a.b`, `avro:a.b`, `header:NAME`, `key`. What `own` leaves out is in `written`. */
+type Name = (typeof NAMES)[number];
+type OptionalName = Exclude<keyof FieldMapping, Name>;
+type Written = Readonly<Record<Name, string> & Partial<Record<OptionalName, string | undefined>>>;
+
+/**
+ * From how each field is written: `a.b`, `avro:a.b`, `header:NAME`, `key`, and a
+ * priority's name for `priority`. What `own` leaves out is in `written`.
+ */
 export function compileMapping(
   written: Written,
-  own: { readonly [K in keyof Written]?: string | undefined } = {},
+  own: Readonly<Partial<Record<Name | OptionalName, string | undefined>>> = {},
 ): FieldMapping {
-  return forEachField((name) => compileSource(own[name] ?? written[name]));
+  const priority = own.priority ?? written.priority;
+  const expiresAt = own.expiresAt ?? written.expiresAt;
+  return {
+    ...forEachField((name) => compileSource(own[name] ?? written[name])),
+    priority: priority === undefined ? null : compilePriority(priority),
+    expiresAt: expiresAt === undefined ? null : compileSource(expiresAt),
+  };
 }
 
-export function describeMapping(mapping: FieldMapping): Written {
-  return forEachField((name) => describeSource(mapping[name]));
+/** Null for what has no source. */
+export function describeMapping(mapping: FieldMapping): {
+  readonly [K in keyof FieldMapping]: string | null;
+} {
+  const { priority, expiresAt } = mapping;
+  return {
+    ...forEachField((name) => describeSource(mapping[name])),
+    priority: priority === null ? null : describePriority(priority),
+    expiresAt: expiresAt === null ? null : describeSource(expiresAt),
+  };
 }
 
-function forEachField<T>(make: (name: (typeof NAMES)[number]) => T): Record<(typeof NAMES)[number], T> {
-  return Object.fromEntries(NAMES.map((name) => [name, make(name)])) as Record<(typeof NAMES)[number], T>;
+function forEachField<T>(make: (name: Name) => T): Record<Name, T> {
+  return Object.fromEntries(NAMES.map((name) => [name, make(name)])) as Record<Name, T>;
+}
+
+function compilePriority(text: string): PrioritySource {
+  const value = PRIORITIES.find((priority) => priority === text);
+  return value === undefined ? compileSource(text) : { from: 'constant', value };
 }
 
 function compileSource(text: string): FieldSource {
   if (text === 'key') return { from: 'key' };
   if (text.startsWith('header:')) return { from: 'header', name: text.slice('header:'.length) };
   return { from: 'avro', path: text.replace(/^avro:/, '').split('.') };
+}
+
+function describePriority(source: PrioritySource): string {
+  if (source.from === 'constant') return source.value;
+  const text = describeSource(source);
+  return PRIORITIES.some((priority) => priority === text) ? `avro:${text}` : text;
 }
 
 function describeSource(source: FieldSource): string {

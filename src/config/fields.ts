@@ -1,10 +1,13 @@
 import { z } from 'zod';
+import { PRIORITIES } from '../domain/destination.ts';
+import type { Priority } from '../domain/destination.ts';
 import {
   formatDuration,
   formatRate,
   formatSize,
   parseDurationMs,
   parseRatePerSecond,
+  parseShare,
   parseSizeBytes,
 } from './units.ts';
 
@@ -61,7 +64,8 @@ export type FieldInfo = LeafInfo | SectionInfo | ListInfo | MapInfo;
 
 const descriptions = new WeakMap<z.ZodType, FieldInfo>();
 
-function described<T extends z.ZodType>(schema: T, info: FieldInfo): T {
+/** Remembers what a schema says about itself. */
+export function described<T extends z.ZodType>(schema: T, info: FieldInfo): T {
   descriptions.set(schema, info);
   return schema;
 }
@@ -149,8 +153,103 @@ function inRange(value: number | null, { min, max }: Range): number | null {
 export function duration(description: string, range: Range): Leaf<number> {
   return leaf({
     description,
-    allowed: `a duration with a unit (ms, s, m, h, d), ${formatDuration(range.min)} to ${formatDuration(range.max)}`,
-    read: (raw) => (typeof raw === 'string' ? inRange(parseDurationMs(raw), range) : null),
+    allowed: durationWords(range),
+    read: (raw) => readDuration(raw, range),
+  });
+}
+
+/** The same, or the word `none`. */
+export function durationOrNone(description: string, range: Range): Leaf<number | 'none'> {
+  return leaf({
+    description,
+    allowed: `${durationWords(range)}; or none`,
+    read: (raw) => (raw === 'none' ? raw : readDuration(raw, range)),
+  });
+}
+
+interface ListRange extends Range {
+  readonly maxItems: number;
+  /** Each one longer than the one before. */
+  readonly isAscending: boolean;
+}
+
+/** Durations, at least one; a single one is a list of one. */
+export function durationList(description: string, range: ListRange): Leaf<number[]> {
+  return leaf({
+    description,
+    allowed: durationListWords(range),
+    read: (raw) => readDurations(raw, range),
+    textForm: 'list',
+  });
+}
+
+/** The same, or the word `none`. */
+export function durationListOrNone(description: string, range: ListRange): Leaf<number[] | 'none'> {
+  return leaf({
+    description,
+    allowed: `${durationListWords(range)}; or none`,
+    // A list of one is how a variable gives a word.
+    read: (raw) => (asList(raw).join() === 'none' ? 'none' : readDurations(raw, range)),
+    textForm: 'list',
+  });
+}
+
+function durationWords({ min, max }: Range): string {
+  return `a duration with a unit (ms, s, m, h, d), ${formatDuration(min)} to ${formatDuration(max)}`;
+}
+
+function durationListWords({ min, max, maxItems, isAscending }: ListRange): string {
+  const order = isAscending ? ', each longer than the one before' : '';
+  return `a list of 1 to ${maxItems} durations with a unit (ms, s, m, h, d), ${formatDuration(min)} to ${formatDuration(max)}${order}`;
+}
+
+function readDuration(raw: unknown, range: Range): number | null {
+  return typeof raw === 'string' ? inRange(parseDurationMs(raw), range) : null;
+}
+
+function readDurations(raw: unknown, { min, max, maxItems, isAscending }: ListRange): number[] | null {
+  const durations = asList(raw).map((item) => readDuration(item, { min, max }) ?? Number.NaN);
+  const isRight = durations.every(
+    (durationMs, index) =>
+      !Number.isNaN(durationMs) && !(isAscending && durationMs <= (durations[index - 1] ?? -1)),
+  );
+  return isRight && durations.length >= 1 && durations.length <= maxItems ? durations : null;
+}
+
+function asList(raw: unknown): readonly unknown[] {
+  return Array.isArray(raw) ? raw : [raw];
+}
+
+/** A part of a whole, 0…1. */
+export function share(description: string, range: Range): Leaf<number> {
+  return leaf({
+    description,
+    allowed: `a percentage such as 50%, or a number such as 0.5; ${range.min * 100}% to ${range.max * 100}%`,
+    read: (raw) =>
+      inRange(typeof raw === 'string' ? parseShare(raw) : typeof raw === 'number' ? raw : null, range),
+    textForm: 'yaml',
+  });
+}
+
+/** One number for every priority, or a map with some of them. */
+export function integerByPriority(
+  description: string,
+  range: Range,
+): Leaf<Readonly<Partial<Record<Priority, number>>>> {
+  const isCount = (value: unknown): value is number =>
+    Number.isInteger(value) && inRange(value as number, range) !== null;
+  return leaf({
+    description,
+    allowed: `a whole number, ${range.min} to ${range.max}; or a map of ${PRIORITIES.join(', ')} with such numbers`,
+    read: (raw) => {
+      if (isRecord(raw)) return raw;
+      return isCount(raw) ? { high: raw, normal: raw, low: raw } : null;
+    },
+    wrongKeys: (map) =>
+      Object.entries(map).flatMap(([key, value]) =>
+        PRIORITIES.some((priority) => priority === key) && isCount(value) ? [] : [key],
+      ),
+    textForm: 'yaml',
   });
 }
 
@@ -176,6 +275,16 @@ export function integer(description: string, range: Range): Leaf<number> {
     allowed: `a whole number, ${range.min} to ${range.max}`,
     read: (raw) => (Number.isInteger(raw) ? inRange(raw as number, range) : null),
     textForm: 'number',
+  });
+}
+
+/** `true` or `false`. */
+export function flag(description: string): Leaf<boolean> {
+  return leaf({
+    description,
+    allowed: 'true | false',
+    read: (raw) => (typeof raw === 'boolean' ? raw : null),
+    textForm: 'yaml',
   });
 }
 
@@ -256,61 +365,4 @@ function isScalar(value: unknown): value is Scalar {
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-type Shape = Readonly<Record<string, z.ZodType>>;
-type Output<S extends Shape> = z.output<z.ZodObject<{ -readonly [K in keyof S]: S[K] }>>;
-
-interface Section<S extends Shape> {
-  /** Absent is an empty section: every field takes its default. */
-  always(): z.ZodType<Output<S>>;
-  optional(): z.ZodType<Output<S> | undefined>;
-  /** `word` in its place is null; absent is what `defaultText` says. */
-  orWord(word: string, absent: 'empty' | 'word'): z.ZodType<Output<S> | null>;
-  /** The same, and absent stays absent. */
-  orWordOptional(word: string, shown: string): z.ZodType<Output<S> | null | undefined>;
-}
-
-export function section<S extends Shape>(description: string, shape: S): Section<S> {
-  const object = z.strictObject(shape) as unknown as z.ZodType<Output<S>>;
-  const info = (word: string | null, defaultText: string | null): SectionInfo => ({
-    kind: 'section',
-    description,
-    shape,
-    word,
-    defaultText,
-  });
-  const withWord = (word: string): z.ZodType<Output<S> | null> =>
-    z.unknown().transform((raw, context): Output<S> | null => {
-      // YAML 1.1 habits write `off` for false; both say the same here.
-      if (raw === word || raw === false) return null;
-      const parsed = object.safeParse(raw);
-      if (parsed.success) return parsed.data;
-      for (const issue of parsed.error.issues) {
-        context.issues.push({ ...issue, path: [...issue.path], input: raw } as z.core.$ZodRawIssue);
-      }
-      return z.NEVER;
-    });
-  return {
-    always: () => described(object.prefault({} as never), info(null, null)),
-    optional: () => described(object.optional(), info(null, null)),
-    orWord: (word, absent) =>
-      described(
-        withWord(word).prefault(absent === 'word' ? word : {}),
-        info(word, absent === 'word' ? word : null),
-      ),
-    orWordOptional: (word, shown) => described(withWord(word).optional(), info(word, shown)),
-  };
-}
-
-/** One section per entry of a list. */
-export function sectionList<T>(description: string, element: z.ZodType<T>): z.ZodType<T[]> {
-  const info = { kind: 'list', description, element } as const;
-  return described(z.array(element).prefault([] as never), info);
-}
-
-/** One section per name. */
-export function sectionMap<T>(description: string, element: z.ZodType<T>): z.ZodType<Record<string, T>> {
-  const info = { kind: 'map', description, element } as const;
-  return described(z.record(z.string(), element).prefault({}), info);
 }

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
-import type { Destination } from '../domain/destination.ts';
+import type { BreakerPolicy, Destination, RateLimit, RetryPolicy } from '../domain/destination.ts';
 import { SECURITY_PROPERTIES } from './compile-kafka.ts';
-import type { Config, KafkaConfig } from './config.ts';
+import type { Config, KafkaConfig, LanesConfig, LimitsConfig } from './config.ts';
 import { describeMapping } from './field-mapping.ts';
 import { isRecord } from './fields.ts';
 import type { Scalar } from './fields.ts';
@@ -25,9 +25,13 @@ export function describeConfig(config: Config): string {
 }
 
 function effective(config: Config): Record<string, unknown> {
-  const { clickhouse, schemas, fields, delivery, lanes, ledger } = config;
+  const { clickhouse, schemas, fields, delivery, ledger } = config;
   return {
     kafka: describeKafka(config.kafka),
+    retry: {
+      topicPrefix: config.retry.topicPrefix,
+      delays: config.retry.delaysMs.map(formatDuration),
+    },
     clickhouse: {
       url: clickhouse.url,
       username: clickhouse.username,
@@ -47,6 +51,7 @@ function effective(config: Config): Record<string, unknown> {
       ),
     },
     destinations: config.destinations.map(describeDestination),
+    limits: describeLimits(config.limits),
     delivery: {
       allowAddresses: delivery.allowAddresses,
       connectTimeout: formatDuration(delivery.connectTimeoutMs),
@@ -59,7 +64,7 @@ function effective(config: Config): Record<string, unknown> {
         servers: delivery.dns.servers,
       },
     },
-    lanes: { count: lanes.count, maxRecords: lanes.maxRecords, maxBytes: formatSize(lanes.maxBytes) },
+    lanes: describeLanes(config.lanes),
     ledger: {
       batchMaxRows: ledger.batchMaxRows,
       batchMaxSize: formatSize(ledger.batchMaxBytes),
@@ -107,7 +112,7 @@ function describeRegistry(registry: NonNullable<Config['schemas']['registry']>):
 }
 
 function describeDestination(destination: Destination): Record<string, unknown> {
-  const { rateLimit, retry, headers } = destination;
+  const { headers, poison } = destination;
   const headerNames = headers.filter((_, index) => index % 2 === 0);
   return {
     id: destination.id,
@@ -115,18 +120,75 @@ function describeDestination(destination: Destination): Record<string, unknown> 
     url: destination.origin + destination.path,
     events: destination.events,
     headers: Object.fromEntries(headerNames.map((name) => [name, MASK])),
+    weight: destination.weight,
     timeout: formatDuration(destination.timeoutMs),
     maxInFlight: destination.maxInFlight,
-    rateLimit:
-      rateLimit === null ? 'none' : { rate: formatRate(rateLimit.ratePerSecond), burst: rateLimit.burst },
-    retry: {
-      maxAttempts: retry.maxAttempts,
-      initialDelay: formatDuration(retry.initialDelayMs),
-      maxDelay: formatDuration(retry.maxDelayMs),
-    },
+    minInFlight: destination.minInFlight,
+    adaptive: destination.adaptive,
+    rateLimit: describeLimit(destination.rateLimit),
+    retry: describeRetry(destination.retry),
+    breaker: describeBreaker(destination.breaker),
+    order: destination.order,
+    poison: { maxBlock: formatDuration(poison.maxBlockMs), then: poison.then },
+    expireAfter: durationOrNone(destination.expireAfterMs),
     format: destination.format,
     channel: destination.channel,
   };
+}
+
+function describeRetry(retry: RetryPolicy): Record<string, unknown> {
+  return {
+    maxAttempts: retry.maxAttempts,
+    initialDelay: formatDuration(retry.initialDelayMs),
+    maxDelay: formatDuration(retry.maxDelayMs),
+    schedule: retry.scheduleMs === null ? 'none' : retry.scheduleMs.map(formatDuration),
+    maxAge: durationOrNone(retry.maxAgeMs),
+    maxRetryAfter: formatDuration(retry.maxRetryAfterMs),
+    maxShare: retry.maxShare,
+  };
+}
+
+function describeBreaker(breaker: BreakerPolicy | null): unknown {
+  if (breaker === null) return 'off';
+  return {
+    consecutiveFailures: breaker.consecutiveFailures,
+    failureRate: breaker.failureRate,
+    window: formatDuration(breaker.windowMs),
+    minimumVolume: breaker.minimumVolume,
+    open: formatDuration(breaker.openMs),
+    maxOpen: formatDuration(breaker.maxOpenMs),
+    disableAfter: durationOrNone(breaker.disableAfterMs),
+  };
+}
+
+function describeLimits({ channels, tenants }: LimitsConfig): Record<string, unknown> {
+  return {
+    channels: describeEach(channels),
+    tenants: { default: describeLimit(tenants.default), byTenant: describeEach(tenants.byTenant) },
+  };
+}
+
+function describeEach(limits: Readonly<Record<string, RateLimit>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(limits).map(([name, limit]) => [name, describeLimit(limit)]));
+}
+
+function describeLimit(limit: RateLimit | null): unknown {
+  return limit === null ? 'none' : { rate: formatRate(limit.ratePerSecond), burst: limit.burst };
+}
+
+function describeLanes(lanes: LanesConfig): Record<string, unknown> {
+  return {
+    count: lanes.count,
+    maxRecords: lanes.maxRecords,
+    maxBytes: formatSize(lanes.maxBytes),
+    tenantShare: lanes.tenantShare,
+    weights: { ...lanes.weights },
+    stallTimeout: formatDuration(lanes.stallTimeoutMs),
+  };
+}
+
+function durationOrNone(durationMs: number | null): string {
+  return durationMs === null ? 'none' : formatDuration(durationMs);
 }
 
 function secret(value: string): string {
@@ -161,8 +223,9 @@ function isText(value: unknown): value is string {
 /** Where a described value may have been written: itself, or what it was taken from. */
 function sourcesOf(at: Path): Path[] {
   const [section, map, name] = at;
+  const last = at.at(-1);
   // A list of one may be written as that one.
-  if (typeof at.at(-1) === 'number') return [at, at.slice(0, -1)];
+  if (typeof last === 'number') return sourcesOf(at.slice(0, -1)).flatMap((list) => [[...list, last], list]);
   if (section === 'kafka' && map === 'properties') {
     const key = Object.entries(SECURITY_PROPERTIES).find(([, property]) => property === name)?.[0];
     return key === undefined ? [at] : [at, ['kafka', 'security', key]];

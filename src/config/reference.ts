@@ -13,7 +13,8 @@ One YAML file, given with \`--config FILE\` or \`EVENTDISPATCH_CONFIG\`, and env
 masked, or everything that is wrong with it at once.
 
 - **Durations** have a unit: \`500ms\`, \`10s\`, \`5m\`, \`1h\`, \`1d\`. **Sizes** too, in steps of 1024: \`256b\`, \`64kb\`,
-  \`16mb\`, \`1gb\`. **Rates** have a time: \`100/s\`, \`6000/m\`, \`10/h\`. A bare number is refused.
+  \`16mb\`, \`1gb\`. **Rates** have a time: \`100/s\`, \`6000/m\`, \`10/h\`. A bare number is refused. **Shares** are a
+  percentage or a part of one: \`50%\`, \`0.5\`.
 - **Environment variables** override the file: \`EVENTDISPATCH_\`, then the keys, levels joined by two underscores, words
   by one. \`EVENTDISPATCH_KAFKA__GROUP_ID\` sets \`kafka.groupId\`. A list is separated by commas or is a YAML list; a map
   and a list of maps (\`EVENTDISPATCH_DESTINATIONS\`) are YAML. An empty variable counts as not set, an unknown one is an

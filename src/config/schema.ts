@@ -1,23 +1,23 @@
 import { availableParallelism } from 'node:os';
 import type { z } from 'zod';
-import { BODY_FORMATS, CHANNELS } from '../domain/destination.ts';
+import { PRIORITIES } from '../domain/destination.ts';
 import { limits } from '../domain/limits.ts';
 import { GROUP_PROTOCOLS, LOG_LEVELS } from './config.ts';
 import {
   duration,
+  durationList,
   integer,
   oneOf,
-  rate,
   scalarMap,
   secret,
-  section,
-  sectionList,
-  sectionMap,
+  share,
   size,
   text,
   textList,
-  textMap,
 } from './fields.ts';
+import { defaults, destination, sharedLimits } from './schema-destinations.ts';
+import { DAY, HTTP_URL, MB, MINUTE } from './schema-words.ts';
+import { section, sectionList, sectionMap } from './sections.ts';
 
 /**
  * The configuration as a user writes it: every key, what it means, what is
@@ -26,23 +26,16 @@ import {
  * The reference in docs/configuration.md is generated from this file.
  */
 
-const MB = 1024 * 1024;
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-
 /** Kafka's own rule for topic names. */
 const TOPIC_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
 const TOPIC = 'a topic name (letters, digits, `.`, `_`, `-`; 249 at most)';
 const BROKERS =
   /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}(?:,(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5})*$/;
-const GLOB =
-  /^(?:\*\*|(?!\*\*)(?:[A-Za-z0-9_-]|\*(?!\*))+)(?:\.(?:\*\*|(?!\*\*)(?:[A-Za-z0-9_-]|\*(?!\*))+))*$/;
 const FIELD_SOURCE = /^(?:key|header:[\x21-\x7e]+|(?:avro:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$/;
 const FIELD_SOURCE_WORDS =
   'an Avro path such as `customer.id`, `header:NAME`, or `key` (`avro:key` is a field of that name)';
 const LINE = 'text on one line; a number needs quotes';
 const PATH = 'a path; a relative one starts at the folder of the configuration file';
-const HTTP_URL = 'an absolute http:// or https:// URL';
 const PROPERTIES = 'a map of librdkafka property names to text, numbers or true/false';
 
 function isTopicOrPattern(entry: string): boolean {
@@ -114,6 +107,21 @@ const kafka = section('Where events come from.', {
   commitInterval: duration('Time between offset commits.', { min: 10, max: MINUTE }).byDefault('1s'),
 });
 
+const retry = section(
+  'The delay topics: a failed delivery waits in Kafka, in one topic per delay; a longer wait is made of several.',
+  {
+    topicPrefix: text(
+      'Topics are called `PREFIX.DELAY`, as in `eventdispatch.retry.30s`. Groups must not share them.',
+      'the start of a topic name (letters, digits, `.`, `_`, `-`; 200 at most)',
+      /^[A-Za-z0-9._-]{1,200}$/,
+    ).optional('`GROUP.retry`, by `kafka.groupId`'),
+    delays: durationList(
+      'One topic each. The first is the shortest wait there is, and how late a longer one may come.',
+      { min: 100, max: 7 * DAY, maxItems: 16, isAscending: true },
+    ).byDefault(['1s', '5s', '30s', '2m', '10m', '1h', '6h', '1d']),
+  },
+);
+
 const clickhouse = section('Where the ledger is kept.', {
   url: text('Server. Absent: an embedded engine inside this process.', HTTP_URL).optional(),
   username: text('User.', LINE).byDefault('default'),
@@ -150,6 +158,9 @@ function fieldSource(description: string): ReturnType<typeof text> {
   return text(description, FIELD_SOURCE_WORDS, FIELD_SOURCE);
 }
 
+/** A field called `high` is written `avro:high`. */
+const PRIORITY_WORDS = `${PRIORITIES.map((priority) => `\`${priority}\``).join(', ')}, ${FIELD_SOURCE_WORDS}`;
+
 const envelope = {
   id: fieldSource('The id of the event within its tenant.'),
   type: fieldSource('What happened, dot-separated; routes match on it.'),
@@ -159,6 +170,14 @@ const envelope = {
   source: fieldSource('What produced it.'),
   key: fieldSource('Ordering key or aggregate.'),
   correlationId: fieldSource('What ties it to other events.'),
+  priority: text(
+    'How urgent it is: one word for all events, or where the word stands in each. Absent, and any other word there: `normal`.',
+    PRIORITY_WORDS,
+    FIELD_SOURCE,
+  ),
+  expiresAt: fieldSource(
+    'When it expires, as a time; later than that it ends `expired`, unsent. Absent: never.',
+  ),
 };
 
 const AS_DEFAULT = 'as in `fields.default`';
@@ -173,6 +192,8 @@ const fields = section('Which part of a record is which part of the event.', {
     source: envelope.source.byDefault('source'),
     key: envelope.key.byDefault('key'),
     correlationId: envelope.correlationId.byDefault('correlationId'),
+    priority: envelope.priority.optional(),
+    expiresAt: envelope.expiresAt.optional(),
   }).always(),
   topics: sectionMap(
     'By topic name; what is absent is taken from `default`.',
@@ -185,79 +206,10 @@ const fields = section('Which part of a record is which part of the event.', {
       source: envelope.source.optional(AS_DEFAULT),
       key: envelope.key.optional(AS_DEFAULT),
       correlationId: envelope.correlationId.optional(AS_DEFAULT),
+      priority: envelope.priority.optional(AS_DEFAULT),
+      expiresAt: envelope.expiresAt.optional(AS_DEFAULT),
     }).always(),
   ),
-});
-
-const attempt = {
-  timeout: duration('One total deadline per attempt: connect, send, read.', { min: 50, max: 5 * MINUTE }),
-  maxInFlight: integer('Most requests in flight at once, per tenant.', { min: 1, max: 10_000 }),
-  rateLimit: section(
-    'Token bucket, per tenant: in no window of length t more than rate·t + burst requests start.',
-    {
-      rate: rate('Requests per time.', { min: 1 / 3600, max: 1_000_000 }).required(),
-      burst: integer('Requests that may start at once; absent means one second of the rate, at least 1.', {
-        min: 1,
-        max: 1_000_000,
-      }).optional(),
-    },
-  ),
-  format: oneOf('Body: CloudEvents 1.0 structured mode, or the data alone.', BODY_FORMATS),
-  channel: oneOf('What it is, for people and metrics.', CHANNELS),
-};
-
-const retry = {
-  maxAttempts: integer('Attempts in all, the first one included.', { min: 1, max: 10 }),
-  initialDelay: duration('Wait before the second attempt; doubles from there.', { min: 0, max: MINUTE }),
-  maxDelay: duration('Longest wait between attempts.', { min: 0, max: MINUTE }),
-};
-
-const defaults = section('For destinations that do not say otherwise.', {
-  timeout: attempt.timeout.byDefault('10s'),
-  maxInFlight: attempt.maxInFlight.byDefault(32),
-  rateLimit: attempt.rateLimit.orWord('none', 'word'),
-  retry: section('Attempts of one delivery.', {
-    maxAttempts: retry.maxAttempts.byDefault(3),
-    initialDelay: retry.initialDelay.byDefault('500ms'),
-    maxDelay: retry.maxDelay.byDefault('5s'),
-  }).always(),
-  format: attempt.format.byDefault('cloudevents'),
-  channel: attempt.channel.byDefault('webhook'),
-});
-
-const AS_DEFAULTS = 'as in `defaults`';
-
-const destination = section('One HTTP endpoint of a tenant.', {
-  id: text(
-    'Unique.',
-    'letters, digits, `_`, `.`, `-`; 64 at most; a number needs quotes',
-    /^[A-Za-z0-9_.-]{1,64}$/,
-  ).required(),
-  tenant: text(
-    'Whose events it gets; `"*"` stands for one such destination per tenant, each with limits of its own.',
-    `a tenant id of 1 to ${limits.identifierMaxBytes} characters, or "*"; a number needs quotes`,
-    new RegExp(`^[^\\0\\r\\n]{1,${limits.identifierMaxBytes}}$`),
-  ).required(),
-  url: text('Where to POST. User and password belong in `headers`.', HTTP_URL).required(),
-  events: textList(
-    'Event types it gets. `*` is one dot-separated segment or a part of one, `**` any number of segments.',
-    'globs such as contact.*, email.opened, **',
-    (glob) => GLOB.test(glob),
-  ).byDefault(['**']),
-  headers: textMap(
-    'Request headers to add; values are never shown.',
-    'a map of header names to text',
-  ).byDefault({}),
-  timeout: attempt.timeout.optional(AS_DEFAULTS),
-  maxInFlight: attempt.maxInFlight.optional(AS_DEFAULTS),
-  rateLimit: attempt.rateLimit.orWordOptional('none', AS_DEFAULTS),
-  retry: section('Attempts of one delivery.', {
-    maxAttempts: retry.maxAttempts.optional(AS_DEFAULTS),
-    initialDelay: retry.initialDelay.optional(AS_DEFAULTS),
-    maxDelay: retry.maxDelay.optional(AS_DEFAULTS),
-  }).optional(),
-  format: attempt.format.optional(AS_DEFAULTS),
-  channel: attempt.channel.optional(AS_DEFAULTS),
 });
 
 const delivery = section('How requests are sent.', {
@@ -283,6 +235,10 @@ const delivery = section('How requests are sent.', {
   }).always(),
 });
 
+function weight(description: string): ReturnType<typeof integer> {
+  return integer(description, { min: 1, max: 1000 });
+}
+
 const lanes = section('Worker threads.', {
   count: integer('How many.', { min: 1, max: limits.lanes }).byDefault(
     Math.max(1, availableParallelism() - 1),
@@ -292,6 +248,17 @@ const lanes = section('Worker threads.', {
   maxBytes: size('Undelivered bytes one lane may hold.', { min: 64 * 1024, max: 1024 * MB }).byDefault(
     '16mb',
   ),
+  tenantShare: share('Share of both that one tenant may hold.', { min: 0.01, max: 1 }).byDefault(0.5),
+  weights: section('Turns of the classes of work, relative to one another, while all of them have some.', {
+    first: weight('First attempts.').byDefault(8),
+    retry: weight('Retries.').byDefault(4),
+    replay: weight('Replays.').byDefault(2),
+    bulk: weight('Bulk.').byDefault(1),
+  }).always(),
+  stallTimeout: duration('A lane that does not answer for so long is replaced.', {
+    min: 500,
+    max: 10 * MINUTE,
+  }).byDefault('30s'),
 });
 
 const ledger = section('How rows are written. A batch is inserted when it reaches any of the three bounds.', {
@@ -313,11 +280,13 @@ const http = section('`/metrics`, `/health`, `/health/ready`.', {
 
 export const settingsSchema = section('EventDispatch configuration.', {
   kafka: kafka.always(),
+  retry: retry.always(),
   clickhouse: clickhouse.always(),
   schemas: schemas.always(),
   fields: fields.always(),
   defaults: defaults.always(),
   destinations: sectionList('Where events go; at least one.', destination.always()),
+  limits: sharedLimits.always(),
   delivery: delivery.always(),
   lanes: lanes.always(),
   ledger: ledger.always(),

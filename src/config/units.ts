@@ -3,6 +3,7 @@ import ms from 'ms';
 
 const DURATION = /^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/;
 const SIZE = /^\d+(?:\.\d+)?(?:b|kb|mb|gb)$/;
+const SHARE = /^(\d+(?:\.\d+)?)%$/;
 const RATE = /^(\d+(?:\.\d+)?)\/(s|m|h)$/;
 
 const DURATION_UNITS = [
@@ -45,6 +46,12 @@ export function parseRatePerSecond(text: string): number | null {
   if (count === undefined || unit === undefined) return null;
   const rate = Number(count) / RATE_SECONDS[unit as keyof typeof RATE_SECONDS];
   return Number.isFinite(rate) ? rate : null;
+}
+
+/** 0.5 of `50%`; null when it is no percentage. */
+export function parseShare(text: string): number | null {
+  const [, percent] = SHARE.exec(text) ?? [];
+  return percent === undefined ? null : Number(percent) / 100;
 }
 
 /** The shortest exact spelling, in the largest unit that divides: 90000 → `90s`, 3600000 → `1h`. */

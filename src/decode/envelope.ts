@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { Priority } from '../domain/destination.ts';
 import type { Event, FieldMapping, FieldSource } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
 import type { RecordHeader } from '../domain/record.ts';
@@ -43,7 +44,8 @@ const CLOUD_EVENTS = {
 /**
  * The event that a record is. CloudEvents headers win, then what the mapping
  * says, then: for the id the record's place `topic/partition/offset`, for the
- * type the schema's name, for the time the record's own, for the rest nothing.
+ * type the schema's name, for the time the record's own, for the priority
+ * `normal`, for the rest nothing.
  *
  * @param tenant as ingest found it.
  * @throws InvalidRecord `malformed` when an identifier is longer than `limits.identifierMaxBytes`.
@@ -73,6 +75,8 @@ export function buildEvent(
     ),
     key: identifier('key', headerText(headers, CLOUD_EVENTS.key) || textAt(mapping.key, decoded, origin)),
     correlationId: identifier('correlationId', textAt(mapping.correlationId, decoded, origin)),
+    priority: priorityOf(decoded, mapping, origin),
+    expiresAtMs: mapping.expiresAt === null ? null : timeAt(mapping.expiresAt, decoded, origin),
     data: decoded.data,
   };
 }
@@ -80,9 +84,21 @@ export function buildEvent(
 function timeOf(decoded: DecodedRecord, source: FieldSource, origin: RecordOrigin): number {
   return (
     epochMs(headerText(origin.headers, CLOUD_EVENTS.time), 'millis') ??
-    (source.from === 'avro' ? decoded.timeMs(source) : epochMs(textAt(source, decoded, origin), 'millis')) ??
+    timeAt(source, decoded, origin) ??
     Math.max(0, origin.timestampMs)
   );
+}
+
+function timeAt(source: FieldSource, decoded: DecodedRecord, origin: RecordOrigin): number | null {
+  return source.from === 'avro' ? decoded.timeMs(source) : epochMs(textAt(source, decoded, origin), 'millis');
+}
+
+/** A priority's name in any case, since an Avro enum's symbols are often capitals; anything else is `normal`. */
+function priorityOf(decoded: DecodedRecord, { priority }: FieldMapping, origin: RecordOrigin): Priority {
+  if (priority === null) return 'normal';
+  if (priority.from === 'constant') return priority.value;
+  const name = textAt(priority, decoded, origin).toLowerCase();
+  return name === 'high' || name === 'low' ? name : 'normal';
 }
 
 function placeOf(origin: RecordOrigin): string {

@@ -98,6 +98,12 @@ class CompiledSchema {
   }
 }
 
+function avroSourcesOf(mapping: FieldMapping): AvroSource[] {
+  return Object.values(mapping).filter(
+    (source: FieldMapping[keyof FieldMapping]): source is AvroSource => source?.from === 'avro',
+  );
+}
+
 const NO_BYTES = Buffer.alloc(0);
 
 /** The envelope's fields of the record that was decoded last, found by one more walk over its bytes. */
@@ -106,17 +112,18 @@ class MappedRecord implements DecodedRecord {
   data: Buffer = NO_BYTES;
   readonly #walker: RecordWalker;
   readonly #indexes = new Map<FieldSource, number>();
-  readonly #timeScale: TimeScale;
+  /** By the source's index. */
+  readonly #timeScales: readonly TimeScale[];
   #bytes: Buffer = NO_BYTES;
 
   constructor(record: AvroRecord, mapping: FieldMapping) {
-    const sources = Object.values(mapping).filter((source: FieldSource) => source.from === 'avro');
+    const sources = avroSourcesOf(mapping);
     sources.forEach((source, index) => this.#indexes.set(source, index));
     this.#walker = compileWalker(
       record,
       sources.map((source) => source.path),
     );
-    this.#timeScale = timeScaleOf(mapping.time.from === 'avro' ? typeAt(record, mapping.time.path) : null);
+    this.#timeScales = sources.map((source) => timeScaleOf(typeAt(record, source.path)));
     this.schemaName = record.name;
   }
 
@@ -133,9 +140,10 @@ class MappedRecord implements DecodedRecord {
 
   timeMs(source: AvroSource): number | null {
     const index = this.#index(source);
+    const scale = this.#timeScales[index] ?? 'millis';
     const whole = this.#walker.integer(index, this.#bytes);
-    if (whole !== null) return epochMs(Number(whole), this.#timeScale);
-    return epochMs(this.#walker.text(index, this.#bytes), this.#timeScale);
+    if (whole !== null) return epochMs(Number(whole), scale);
+    return epochMs(this.#walker.text(index, this.#bytes), scale);
   }
 
   #index(source: AvroSource): number {

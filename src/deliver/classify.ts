@@ -1,18 +1,4 @@
-import type { Outcome } from '../domain/outcome.ts';
-
-/**
- * What became of one attempt. One class per decision that follows from it:
- *
- * | class                | means                                                   | tried again |
- * |----------------------|---------------------------------------------------------|-------------|
- * | `delivered`          | a 2xx was seen                                          | no          |
- * | `rejected`           | the receiver refused it for good: 3xx, most 4xx          | no          |
- * | `throttled`          | 429, or 502/503/504 with Retry-After                    | yes         |
- * | `failed_before_send` | nothing left this machine: DNS, refused, TLS, connect   | yes         |
- * | `failed_after_send`  | ambiguous: reset, deadline, garbage, 5xx                | yes         |
- * | `blocked`            | the address may not be reached                          | no          |
- * | `local`              | our own shortage: descriptors, ports, shutdown          | yes         |
- */
+/** What became of one attempt: one class per decision that follows from it; see `CLASS_RULES`. */
 export const ATTEMPT_CLASSES = [
   'delivered',
   'rejected',
@@ -24,11 +10,42 @@ export const ATTEMPT_CLASSES = [
 ] as const;
 export type AttemptClass = (typeof ATTEMPT_CLASSES)[number];
 
+/** What follows from a class. */
+export interface ClassRule {
+  /** Whether another attempt may go better. */
+  readonly retried: boolean;
+  /** Whether it uses up one of the delivery's attempts. */
+  readonly charged: boolean;
+  /** What the destination's breaker takes it for: `success` says the endpoint answers, `ignored` says nothing. */
+  readonly breaker: 'success' | 'failure' | 'ignored';
+  /** Whether the receiver may have taken the event although no 2xx was seen. */
+  readonly ambiguous: 'never' | 'if_sent' | 'always';
+}
+
+export const CLASS_RULES: Readonly<Record<AttemptClass, ClassRule>> = {
+  /** A 2xx was seen. */
+  delivered: { retried: false, charged: true, breaker: 'success', ambiguous: 'never' },
+  /** The receiver refused this event for good: 3xx, most 4xx. It answers, so the breaker has no reason to open. */
+  rejected: { retried: false, charged: true, breaker: 'success', ambiguous: 'never' },
+  /** 429, or 502/503/504 with Retry-After: the receiver is alive and says when. */
+  throttled: { retried: true, charged: true, breaker: 'ignored', ambiguous: 'never' },
+  /** Nothing left this machine: DNS, refused, TLS, connect. */
+  failed_before_send: { retried: true, charged: true, breaker: 'failure', ambiguous: 'never' },
+  /** Reset, deadline, garbage, 5xx. */
+  failed_after_send: { retried: true, charged: true, breaker: 'failure', ambiguous: 'always' },
+  /** The address may not be reached, or the request may not be sent: a decision of ours that stands. */
+  blocked: { retried: false, charged: true, breaker: 'ignored', ambiguous: 'never' },
+  /** Our own shortage or end: descriptors, ports, worker crash, shutdown. */
+  local: { retried: true, charged: false, breaker: 'ignored', ambiguous: 'if_sent' },
+};
+
 /** What is known when an attempt ends. */
 export interface AttemptEnd {
   /** HTTP status seen, 0 when none was. */
   readonly status: number;
   readonly hasRetryAfter: boolean;
+  /** Its text as it came, '' when there was none or none that could mean anything; see `retry/retry-after.ts`. */
+  readonly retryAfter: string;
   /** The error's code when it ended in one: undici's, Node's or the system's; '' otherwise. */
   readonly errorCode: string;
   /** Whether any byte of the request was written to a socket. */
@@ -39,12 +56,25 @@ export interface Verdict {
   readonly class: AttemptClass;
   /** Short, lower-case and of a closed vocabulary: a ledger column and a metric label may carry it. */
   readonly reason: string;
+  /** Set when the receiver wants nothing any more, ever: a 410. */
+  readonly disables?: true;
 }
 
 /** The code our own deadline ends an attempt with. */
 export const DEADLINE_CODE = 'EVENTDISPATCH_DEADLINE';
 /** The code of a target whose address may not be reached. */
 export const BLOCKED_CODE = 'EVENTDISPATCH_BLOCKED';
+/** The code of attempts that were under way on a lane thread that died. */
+export const WORKER_CRASH_CODE = 'EVENTDISPATCH_WORKER_CRASH';
+
+const GONE = 410;
+
+const BLOCKED_CODES: ReadonlyMap<string, string> = new Map([
+  [BLOCKED_CODE, 'address_blocked'],
+  // undici refuses to write such a request, whoever made its headers so; it would refuse it again.
+  ['UND_ERR_INVALID_ARG', 'request_blocked'],
+  ['UND_ERR_NOT_SUPPORTED', 'request_blocked'],
+]);
 
 const LOCAL_CODES: ReadonlyMap<string, string> = new Map([
   ['EMFILE', 'no_descriptors'],
@@ -52,6 +82,7 @@ const LOCAL_CODES: ReadonlyMap<string, string> = new Map([
   ['EADDRNOTAVAIL', 'no_local_port'],
   ['ENOBUFS', 'no_buffers'],
   ['ENOMEM', 'no_memory'],
+  [WORKER_CRASH_CODE, 'worker_crash'],
   ['UND_ERR_DESTROYED', 'shutdown'],
   ['UND_ERR_CLOSED', 'shutdown'],
 ]);
@@ -85,15 +116,27 @@ const ERROR_REASONS: ReadonlyMap<string, string> = new Map([
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'tls_untrusted'],
 ]);
 
+/** Statuses that HTTP can spell; their verdicts are made once, so that a delivery makes none. */
+const STATUSES = 1_000;
+const PLAIN: readonly Verdict[] = Array.from({ length: STATUSES }, (_, status) => ofStatus(status, false));
+const WITH_RETRY_AFTER: readonly Verdict[] = Array.from({ length: STATUSES }, (_, status) =>
+  ofStatus(status, true),
+);
+
 /** Total: every end of an attempt has exactly one verdict, and a status seen outranks what came after it. */
 export function classify(end: AttemptEnd): Verdict {
-  if (end.status !== 0) return ofStatus(end.status, end.hasRetryAfter);
-  if (end.errorCode === BLOCKED_CODE) return { class: 'blocked', reason: 'address_blocked' };
-  const local = LOCAL_CODES.get(end.errorCode);
+  const { status, hasRetryAfter, errorCode } = end;
+  if (status !== 0) {
+    const known = hasRetryAfter ? WITH_RETRY_AFTER : PLAIN;
+    return known[status] ?? ofStatus(status, hasRetryAfter);
+  }
+  const blocked = BLOCKED_CODES.get(errorCode);
+  if (blocked !== undefined) return { class: 'blocked', reason: blocked };
+  const local = LOCAL_CODES.get(errorCode);
   if (local !== undefined) return { class: 'local', reason: local };
   return {
     class: end.requestSent ? 'failed_after_send' : 'failed_before_send',
-    reason: reasonOfError(end.errorCode),
+    reason: reasonOfError(errorCode),
   };
 }
 
@@ -105,6 +148,7 @@ function ofStatus(status: number, hasRetryAfter: boolean): Verdict {
     return { class: 'throttled', reason };
   // 408 and 425 say "try again" by their definition (RFC 9110 §15.5.9, RFC 8470 §5.2).
   if (status === 408 || status === 425) return { class: 'failed_after_send', reason };
+  if (status === GONE) return { class: 'rejected', reason, disables: true };
   if (status >= 300 && status <= 499) return { class: 'rejected', reason };
   return { class: 'failed_after_send', reason };
 }
@@ -117,16 +161,8 @@ function reasonOfError(code: string): string {
   return 'failed';
 }
 
-const RETRIED: ReadonlySet<AttemptClass> = new Set([
-  'throttled',
-  'failed_before_send',
-  'failed_after_send',
-  'local',
-]);
-
-/** What an attempt's verdict makes of its delivery, given whether attempts are left. */
-export function outcomeOf(attemptClass: AttemptClass, attemptsLeft: boolean): Outcome {
-  if (attemptClass === 'delivered') return 'delivered';
-  if (attemptClass === 'rejected') return 'rejected';
-  return RETRIED.has(attemptClass) && attemptsLeft ? 'retrying' : 'dead';
+/** Whether the receiver may have taken the event although its attempt did not end `delivered`. */
+export function isAmbiguous(attemptClass: AttemptClass, requestSent: boolean): boolean {
+  const { ambiguous } = CLASS_RULES[attemptClass];
+  return ambiguous === 'always' || (ambiguous === 'if_sent' && requestSent);
 }

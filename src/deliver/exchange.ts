@@ -27,6 +27,8 @@ class EnoughReadError extends Error {
 }
 
 const RETRY_AFTER = 'retry-after';
+/** Twice the longest that means anything, a date; a longer one is not kept. */
+const RETRY_AFTER_MAX_BYTES = 64;
 
 /**
  * One HTTP exchange: undici's handler, the deadline's entry and the result in one
@@ -50,6 +52,7 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
   connection = -1;
   status = 0;
   hasRetryAfter = false;
+  retryAfter = '';
   errorCode = '';
   requestSent = false;
   /** The first bytes of the answer, as text. */
@@ -90,7 +93,7 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
     // Informational answers precede the real one and may repeat (RFC 9110 §15.2); the deadline bounds them.
     if (status < 200) return true;
     this.status = status;
-    if (status === 429 || status >= 500) this.hasRetryAfter = hasHeader(headers, RETRY_AFTER);
+    if (status === 429 || status >= 500) this.#readRetryAfter(headers);
     return true;
   }
 
@@ -123,6 +126,13 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
     else this.#end(error.code);
   }
 
+  #readRetryAfter(headers: readonly Buffer[]): void {
+    const value = headerOf(headers, RETRY_AFTER);
+    if (value === null) return;
+    this.hasRetryAfter = true;
+    if (value.length <= RETRY_AFTER_MAX_BYTES) this.retryAfter = value.toString('latin1');
+  }
+
   #end(errorCode: string): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -132,13 +142,14 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
   }
 }
 
-function hasHeader(headers: readonly Buffer[], lowerCaseName: string): boolean {
-  for (let i = 0; i < headers.length; i += 2) {
+/** The first value of a header; null when there is none. */
+function headerOf(headers: readonly Buffer[], lowerCaseName: string): Buffer | null {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as Buffer;
     if (name.length === lowerCaseName.length && name.toString('latin1').toLowerCase() === lowerCaseName)
-      return true;
+      return headers[i + 1] as Buffer;
   }
-  return false;
+  return null;
 }
 
 /** The most telling code of an error: an address guard's verdict, else the innermost cause that has one. */

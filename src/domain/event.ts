@@ -1,3 +1,5 @@
+import type { Priority } from './destination.ts';
+
 /**
  * One event as a lane knows it: the envelope every later stage works with.
  * Immutable once decoded.
@@ -13,6 +15,9 @@ export interface Event {
   /** Ordering key or aggregate; empty when the record had none. */
   readonly key: string;
   readonly correlationId: string;
+  readonly priority: Priority;
+  /** Unix epoch milliseconds; not sent later than that. Null: it does not expire by itself. */
+  readonly expiresAtMs: number | null;
   /** The record as JSON, UTF-8: the payload, which the ledger keeps once. */
   readonly data: Buffer;
 }
@@ -22,6 +27,9 @@ export type FieldSource =
   | { readonly from: 'avro'; readonly path: readonly string[] }
   | { readonly from: 'header'; readonly name: string }
   | { readonly from: 'key' };
+
+/** Where an event's priority comes from: a field that holds a priority's name, or one priority for all. */
+export type PrioritySource = FieldSource | { readonly from: 'constant'; readonly value: Priority };
 
 /** Field mapping of one topic (or the default one), compiled. */
 export interface FieldMapping {
@@ -33,4 +41,8 @@ export interface FieldMapping {
   readonly source: FieldSource;
   readonly key: FieldSource;
   readonly correlationId: FieldSource;
+  /** Null: every event is `normal`. */
+  readonly priority: PrioritySource | null;
+  /** Null: none expires by itself. */
+  readonly expiresAt: FieldSource | null;
 }

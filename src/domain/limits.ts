@@ -37,6 +37,10 @@ export const limits = {
   /** Hand-overs (dead letters, bad events) that may wait for the broker's ack before admission stops. */
   handoverPendingRecords: 20_000,
   handoverPendingBytes: 32 * 1024 * 1024,
+  /** Old generation of a lane thread's heap: at this the thread dies, before the process does. */
+  laneHeapMb: 1024,
+  /** A lane thread whose event loop has not turned for so long is replaced. */
+  laneStallMs: 10_000,
   /** Lanes addressable by the frontier's one-byte column. */
   lanes: 255,
 } as const;

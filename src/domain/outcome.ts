@@ -8,6 +8,12 @@
  * - `rejected`   the receiver refused it for good (3xx, most 4xx); the dead-letter topic has it. Final.
  * - `filtered`   the tenant has destinations, none wants this event type. Final.
  * - `no_route`   the tenant has no destination at all. Final.
+ * - `breaker_open`      not tried, since the breaker of its destination is open; it waits in a delay topic. Not final.
+ * - `expired`           not tried, since its time was over. Final.
+ * - `skipped_disabled`  not tried, since its destination is disabled. Final.
+ * - `cancelled`         not tried again, since its destination is there no more. Final.
+ * - `redriven`   its dead letter was handed over to a delay topic; its attempts start anew. Not final.
+ * - `dropped`    its dead letter was given up by a person. Final.
  * - `invalid`    the record is no usable event; the bad-event topic has it. Final.
  */
 export const OUTCOMES = [
@@ -17,6 +23,12 @@ export const OUTCOMES = [
   'rejected',
   'filtered',
   'no_route',
+  'breaker_open',
+  'expired',
+  'skipped_disabled',
+  'cancelled',
+  'redriven',
+  'dropped',
   'invalid',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];

@@ -16,6 +16,8 @@ export class Assignment implements TopicPartition {
   readonly id: number;
   readonly topic: string;
   readonly partition: number;
+  /** How long each record of its topic waits from its timestamp on; null for a topic that is no delay topic. */
+  readonly delayMs: number | null;
   readonly frontier = new Frontier(limits.partitionWindowRecords);
   state: 'active' | 'revoking' | 'ended' = 'active';
   /** Highest offset handed to a commit, and the highest one the broker acknowledged; −1 before the first. */
@@ -26,10 +28,11 @@ export class Assignment implements TopicPartition {
   /** Records read but not admitted yet, oldest first; while there are any the partition is paused. */
   #stash: SourceRecord[] = [];
 
-  constructor(id: number, topic: string, partition: number) {
+  constructor(id: number, topic: string, partition: number, delayMs: number | null = null) {
     this.id = id;
     this.topic = topic;
     this.partition = partition;
+    this.delayMs = delayMs;
   }
 
   get isBlocked(): boolean {
@@ -49,6 +52,12 @@ export class Assignment implements TopicPartition {
     let taken = 0;
     while (taken < this.#stash.length && admit(this.#stash[taken] as SourceRecord)) taken++;
     if (taken > 0) this.#stash = this.#stash.slice(taken);
+  }
+
+  /** Forgets this record and all after it, which are read again. */
+  rewindTo(offset: number): void {
+    this.lastRead = offset - 1;
+    this.dropStash();
   }
 
   dropStash(): void {

@@ -8,12 +8,18 @@ const MAX_ID = 0xffff_fffe;
 export class Assignments {
   readonly #byTopic = new Map<string, (Assignment | undefined)[]>();
   readonly #byId = new Map<number, Assignment>();
+  readonly #delayOf: (topic: string) => number | null;
   #nextId = 1;
+
+  /** @param delayOf the delay of a delay topic in milliseconds, null for any other topic. */
+  constructor(delayOf: (topic: string) => number | null = () => null) {
+    this.#delayOf = delayOf;
+  }
 
   /** Takes a partition on under a new epoch. */
   begin({ topic, partition }: TopicPartition): Assignment {
     if (this.#nextId > MAX_ID) throw new RangeError('assignment ids are used up');
-    const assignment = new Assignment(this.#nextId++, topic, partition);
+    const assignment = new Assignment(this.#nextId++, topic, partition, this.#delayOf(topic));
     const partitions = this.#byTopic.get(topic) ?? [];
     partitions[partition] = assignment;
     this.#byTopic.set(topic, partitions);

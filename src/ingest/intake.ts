@@ -5,6 +5,7 @@ import { packHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader, SourceRecord, TopicPartition } from '../domain/record.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
+import { DueWait, type HoldableSource } from './due-wait.ts';
 import type { FlowGate } from './flow-gate.ts';
 import { LanePacker, type PackedRecord } from './lane-packer.ts';
 import type { Peek } from './peek.ts';
@@ -20,7 +21,7 @@ const MIN_POLL_RECORDS = 16;
 const PAUSE_AFTER_MS = 200;
 
 /** What intake needs of the consumer. */
-export interface RecordSource {
+export interface RecordSource extends HoldableSource {
   poll(max: number, callback: (error: string | null, records: readonly SourceRecord[]) => void): void;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
@@ -32,6 +33,33 @@ export interface LaneFeed {
   send(lane: number, buffer: ArrayBuffer, count: number): void;
 }
 
+/** What a record of a delay topic says of itself. */
+export interface RetryNote {
+  /** Where its event came from, whose mapping tells its tenant. */
+  readonly sourceTopic: string;
+  /** Not to be tried before this, Unix epoch milliseconds. */
+  readonly dueMs: number;
+}
+
+/** A record of a delay topic that has to wait in another one; its source record is admitted, and held until the broker's ack. */
+export interface Hop {
+  readonly assignment: number;
+  readonly sequence: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly RecordHeader[];
+  readonly dueAtMs: number;
+}
+
+/** How intake deals with records of delay topics. */
+export interface Retries {
+  /** Null for headers that are no retry's. */
+  read(headers: readonly RecordHeader[]): RetryNote | null;
+  /** Whether a record that its topic releases now waits in another one. */
+  isHopNeeded(dueMs: number, nowMs: number): boolean;
+  hop(hop: Hop): void;
+}
+
 export interface IntakeOptions {
   readonly source: RecordSource;
   readonly feed: LaneFeed;
@@ -40,6 +68,8 @@ export interface IntakeOptions {
   readonly gate: FlowGate;
   readonly peek: Peek;
   readonly clock: Clock;
+  readonly retries: Retries;
+  /** @param topic a source topic. */
   mappingOf(topic: string): FieldMapping;
   /** False while what comes after the lanes (ledger, hand-overs) is at its bound. */
   mayAdmit(): boolean;
@@ -67,6 +97,11 @@ export interface IntakeStats {
  * offering the stash again after every poll; once it is empty the partition is
  * resumed. So a partition's records are admitted in order, and what is read
  * beyond the bounds is at most one poll.
+ *
+ * A delay topic's record is looked at when it is at the head of its partition.
+ * Before its time the partition is held and forgotten (`DueWait`), which blocks
+ * nothing else and is no sign of trouble. At its time it goes to its tenant's lane
+ * like any other record, or on to the next delay topic.
  */
 export class Intake {
   readonly stats: IntakeStats = { recordsPolled: 0, bytesPolled: 0, polls: 0, pollSeconds: 0, lastPollMs: 0 };
@@ -75,6 +110,7 @@ export class Intake {
   readonly #pollSize = new PollSize(MIN_POLL_RECORDS, limits.pollMaxRecords);
   readonly #blocked = new Set<Assignment>();
   readonly #paused = new Set<Assignment>();
+  readonly #dueWait: DueWait;
   /** Runs while a refused record holds back the next poll. */
   #holdTimer: NodeJS.Timeout | null = null;
   readonly #packed: PackedRecord = {
@@ -97,10 +133,16 @@ export class Intake {
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#packers = Array.from({ length: options.lanes }, () => new LanePacker());
+    this.#dueWait = new DueWait(options);
   }
 
   isPaused(assignment: Assignment): boolean {
     return this.#paused.has(assignment);
+  }
+
+  /** Partitions of delay topics whose head is not due. */
+  get waitingPartitions(): number {
+    return this.#dueWait.size;
   }
 
   start(): void {
@@ -115,10 +157,12 @@ export class Intake {
     for (const assignment of this.#blocked) assignment.dropStash();
     this.#blocked.clear();
     this.#paused.clear();
+    this.#dueWait.stop();
   }
 
   stop(): void {
     this.#state = 'stopped';
+    this.#dueWait.stop();
     if (this.#holdTimer !== null) clearTimeout(this.#holdTimer);
   }
 
@@ -138,6 +182,7 @@ export class Intake {
    */
   forget(assignment: Assignment): void {
     this.#blocked.delete(assignment);
+    this.#dueWait.forget(assignment);
     if (this.#paused.delete(assignment)) this.#options.source.resume([placeOf(assignment)]);
   }
 
@@ -188,8 +233,11 @@ export class Intake {
     const assignment = this.#options.assignments.find(record.topic, record.partition);
     // A partition on its way out is read again by its next owner; a record seen before comes of a pause and resume.
     if (!this.#admitting || assignment?.state !== 'active' || record.offset <= assignment.lastRead) return;
+    if (assignment.delayMs !== null && !this.#dueWait.accepts(assignment, record.offset)) return;
     assignment.lastRead = record.offset;
-    if (!assignment.isBlocked && this.#admit(assignment, record)) return;
+    if (!assignment.isBlocked && this.#offer(assignment, record)) return;
+    // A record that is not due has taken itself back.
+    if (assignment.lastRead < record.offset) return;
     this.#blocked.add(assignment);
     assignment.stash(record);
   }
@@ -198,7 +246,7 @@ export class Intake {
   #offerStashes(): void {
     const toResume: Assignment[] = [];
     for (const assignment of this.#blocked) {
-      assignment.unstash((record) => this.#admit(assignment, record));
+      assignment.unstash((record) => this.#offer(assignment, record));
       if (assignment.isBlocked) continue;
       this.#blocked.delete(assignment);
       if (this.#paused.delete(assignment)) toResume.push(assignment);
@@ -207,11 +255,48 @@ export class Intake {
     for (let lane = 0; lane < this.#packers.length; lane++) this.#send(lane);
   }
 
-  /** @returns false when a bound or a missing schema refuses it for now. */
-  #admit(assignment: Assignment, record: SourceRecord): boolean {
+  /** @returns false when a bound or a missing schema refuses it for now, or its time has not come. */
+  #offer(assignment: Assignment, record: SourceRecord): boolean {
+    return assignment.delayMs === null
+      ? this.#admit(assignment, record, record.topic)
+      : this.#offerRetry(assignment, record, assignment.delayMs);
+  }
+
+  #offerRetry(assignment: Assignment, record: SourceRecord, delayMs: number): boolean {
+    const { retries, clock } = this.#options;
+    const headers = headerPairs(record.headers ?? []);
+    const note = retries.read(headers);
+    if (note === null) return this.#admit(assignment, record, null);
+    const nowMs = clock.wallMs();
+    // What is due within the smallest delay has no topic that is short enough.
+    const readyAtMs = Math.min((record.timestamp ?? 0) + delayMs, note.dueMs);
+    if (nowMs < readyAtMs) {
+      assignment.rewindTo(record.offset);
+      this.#dueWait.wait(assignment, record.offset, readyAtMs, this.#paused.delete(assignment));
+      return false;
+    }
+    if (!retries.isHopNeeded(note.dueMs, nowMs)) return this.#admit(assignment, record, note.sourceTopic);
+    if (assignment.frontier.isFull || !this.#options.mayAdmit()) return false;
+    retries.hop({
+      assignment: assignment.id,
+      sequence: assignment.frontier.admit(record.offset),
+      key: record.key ?? null,
+      value: record.value,
+      headers,
+      dueAtMs: note.dueMs,
+    });
+    return true;
+  }
+
+  /**
+   * @param sourceTopic whose mapping its event has; null for a record that is no event, whatever its value is.
+   * @returns false when a bound or a missing schema refuses it for now.
+   */
+  #admit(assignment: Assignment, record: SourceRecord, sourceTopic: string | null): boolean {
     const { gate, peek } = this.#options;
     if (assignment.frontier.isFull || !this.#options.mayAdmit()) return false;
-    if (!peek.look(record, this.#options.mappingOf(record.topic))) {
+    if (sourceTopic === null) peek.refuse();
+    else if (!peek.look(record, this.#options.mappingOf(sourceTopic))) {
       this.#options.onSchemaNeeded(peek.schemaId);
       return false;
     }

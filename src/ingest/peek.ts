@@ -47,6 +47,12 @@ export class Peek {
     this.#maxRecordBytes = maxRecordBytes;
   }
 
+  /** Takes a record for `malformed` without a look at its value. */
+  refuse(): void {
+    this.schemaId = 0;
+    this.#refuse('malformed');
+  }
+
   /** @returns false when the record's schema is not known yet: nothing can be said until it is. */
   look(record: SourceRecord, mapping: FieldMapping): boolean {
     this.invalid = 0;

@@ -6,6 +6,7 @@ import type { SourceRecord, TopicPartition, TopicPartitionOffset } from '../doma
 const ASSIGN_PARTITIONS = -175;
 const REVOKE_PARTITIONS = -174;
 const CONNECT_TIMEOUT_MS = 30_000;
+const SEEK_TIMEOUT_MS = 5_000;
 
 /** What the group tells its member. Assign and revoke must each be answered, at once or later. */
 export interface ConsumerListener {
@@ -108,6 +109,16 @@ export class KafkaConsumer {
 
   resume(partitions: readonly TopicPartition[]): void {
     this.#consumer.resume([...partitions]);
+  }
+
+  /**
+   * Reads the partition from this offset on; best while it is paused. What was
+   * fetched before the call is dropped, so no older record comes after the answer.
+   */
+  seek(place: TopicPartitionOffset, callback: (error: string | null) => void): void {
+    this.#consumer.seek(place, SEEK_TIMEOUT_MS, (error: kafka.LibrdKafkaError | undefined) => {
+      callback(error === undefined ? null : error.message);
+    });
   }
 
   /** Asks for a commit; the answer comes to `onCommit`. Never lower one: the broker would accept it. */

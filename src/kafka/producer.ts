@@ -92,6 +92,27 @@ export class KafkaProducer {
     });
   }
 
+  /** Every topic that this client may see, with its number of partitions. */
+  topics(timeoutMs: number): Promise<ReadonlyMap<string, number>> {
+    return new Promise((resolve, reject) => {
+      const onMetadata = (error: kafka.LibrdKafkaError | null, metadata: kafka.Metadata): void => {
+        if (error) reject(new KafkaError(error.message, error.code));
+        else resolve(new Map(metadata.topics.map(({ name, partitions }) => [name, partitions.length])));
+      };
+      this.#producer.getMetadata({ timeout: timeoutMs }, onMetadata);
+    });
+  }
+
+  /** Asks for a topic's metadata, which makes it where the cluster makes topics by themselves. */
+  ask(topic: string, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#producer.getMetadata({ topic, timeout: timeoutMs }, (error: kafka.LibrdKafkaError | null) => {
+        if (error) reject(new KafkaError(error.message, error.code));
+        else resolve();
+      });
+    });
+  }
+
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#producer.disconnect(() => {

@@ -7,6 +7,9 @@ export type KafkaProperties = Readonly<Record<string, string | number | boolean>
 /** Room for our headers beside the largest value. */
 const ENVELOPE_BYTES = 256 * 1024;
 
+/** The largest record that the producer sends. */
+export const PRODUCED_RECORD_MAX_BYTES = limits.recordMaxBytes + ENVELOPE_BYTES;
+
 /**
  * The consumer's properties: ours where delivery depends on them, bounded queues,
  * and the user's own on top for everything else (`config/` refuses the former).
@@ -43,6 +46,14 @@ function groupProperties(kafka: KafkaConfig): KafkaProperties {
     : { 'group.protocol': 'classic', 'partition.assignment.strategy': 'range' };
 }
 
+/** Of the client that makes topics. */
+export function adminProperties(
+  kafka: KafkaConfig,
+  brokers: string,
+): Record<string, string | number | boolean> {
+  return { 'socket.keepalive.enable': true, ...kafka.properties, 'bootstrap.servers': brokers };
+}
+
 /** The producer's properties: durable before quick, since what it writes is what nobody else keeps. */
 export function producerProperties(
   kafka: KafkaConfig,
@@ -56,7 +67,7 @@ export function producerProperties(
     ...kafka.properties,
     ...kafka.producerProperties,
     'bootstrap.servers': brokers,
-    'message.max.bytes': limits.recordMaxBytes + ENVELOPE_BYTES,
+    'message.max.bytes': PRODUCED_RECORD_MAX_BYTES,
     'enable.idempotence': true,
     acks: 'all',
   };

@@ -1,33 +1,34 @@
 import type { Clock } from '../domain/clock.ts';
-import { classify, outcomeOf, type Verdict } from '../deliver/classify.ts';
+import { CLASS_RULES, classify, isAmbiguous, type Verdict } from '../deliver/classify.ts';
 import { Exchange, type ExchangeListener, type ReadBounds } from '../deliver/exchange.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { attemptSlots, destinationSlots, laneSlots } from '../observability/lane-slots.ts';
-import { backoffMs } from '../retry/backoff.ts';
-import type { Delivery, DeliverySender } from './delivery-queue.ts';
-import { deadLetter } from './handovers.ts';
-import type { LedgerEntries } from './ledger-entries.ts';
-import type { Outbox } from './outbox.ts';
+import { parseRetryAfter } from '../retry/retry-after.ts';
+import type { DeliverySender, Refusal } from './delivery-queue.ts';
+import type { Delivery } from './delivery.ts';
+import type { EndpointNotice } from './endpoint.ts';
+import type { Outcomes } from './outcomes.ts';
+import type { TenantLoad } from './tenants.ts';
 
 export interface AttemptsOptions {
   readonly client: HttpClient;
   readonly clock: Clock;
-  readonly random: () => number;
-  readonly entries: LedgerEntries;
-  readonly outbox: Outbox;
   readonly counters: LaneCounters;
+  readonly outcomes: Outcomes;
   readonly read: ReadBounds;
-  /** The delivery has ended, one way or the other. */
-  onEnded(delivery: Delivery): void;
+  /** Few of a parked tenant's deliveries wait. */
+  onFewWaiting(load: TenantLoad): void;
+  /** The operator should hear of it. */
+  onNotice(delivery: Delivery, notice: EndpointNotice): void;
   /** Connections are free that nothing waited for. */
   onRoom(): void;
 }
 
-/** Makes attempts: sends a delivery, judges how it went, writes it down, and decides what follows. */
+/** Makes attempts: sends a delivery and judges how it went; what follows is for `Outcomes` to say. */
 export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
   readonly #options: AttemptsOptions;
-  /** Queues that got a connection or a place back; pumped once undici has finished with the sockets it reads. */
+  /** Exchanges that gave a connection and a place back; their queues are pumped once undici has finished with the sockets it reads. */
   #released: Exchange<Delivery>[] = [];
 
   constructor(options: AttemptsOptions) {
@@ -41,6 +42,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     const body = record.body(event, destination.format);
     const exchange = new Exchange(this, delivery, clock.monotonicMs(), destination.timeoutMs, read);
     delivery.attemptedAtMs = clock.wallMs();
+    if (delivery.firstSeenMs === 0) delivery.firstSeenMs = delivery.attemptedAtMs;
     counters.add(laneSlots.inFlight);
     counters.add(laneSlots.requestBytes, body.length);
     queue.counters.destination.add(destinationSlots.inFlight);
@@ -48,27 +50,44 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     queue.origin.post(destination.path, [...queue.headers, 'webhook-id', delivery.id], body, exchange);
   }
 
-  abandon(delivery: Delivery): void {
-    this.#options.onEnded(delivery);
+  refuse(delivery: Delivery, why: Refusal): void {
+    this.#options.outcomes.refused(delivery, why);
+  }
+
+  unpark(load: TenantLoad): void {
+    this.#options.onFewWaiting(load);
   }
 
   onSpent(exchange: Exchange<Delivery>): void {
-    exchange.context.queue.bucket?.spend(this.#options.clock.monotonicMs());
+    exchange.context.queue.endpoint.tokens.spend(this.#options.clock.monotonicMs());
   }
 
   onEnd(exchange: Exchange<Delivery>): void {
-    const { client, clock, counters } = this.#options;
+    const { client, clock, counters, outcomes } = this.#options;
     const delivery = exchange.context;
     const { queue } = delivery;
     client.unwatch(exchange);
-    queue.inFlight--;
     counters.add(laneSlots.inFlight, -1);
     counters.add(laneSlots.responseBytes, exchange.responseBytes);
     queue.counters.destination.add(destinationSlots.inFlight, -1);
-    const durationMs = clock.monotonicMs() - exchange.startedMs;
+    const nowMs = clock.monotonicMs();
+    const durationMs = nowMs - exchange.startedMs;
     const verdict = classify(exchange);
+    const retryAfterMs = exchange.hasRetryAfter ? this.#retryAfterMs(exchange) : null;
+    const seen = { durationMs, inFlight: queue.inFlight, retryAfterMs };
+    const notice = queue.endpoint.onEnd(delivery.ticket, verdict, seen, nowMs);
+    queue.onEnd(delivery);
     this.#count(verdict, durationMs);
-    this.#conclude(delivery, exchange, verdict, durationMs);
+    outcomes.ended(delivery, {
+      verdict,
+      isCharged: CLASS_RULES[verdict.class].charged,
+      ambiguous: isAmbiguous(verdict.class, exchange.requestSent),
+      status: exchange.status,
+      durationMs,
+      retryAfterMs,
+      response: exchange.excerpt,
+    });
+    if (notice !== null) this.#options.onNotice(delivery, notice);
   }
 
   onRelease(exchange: Exchange<Delivery>): void {
@@ -86,49 +105,9 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     this.#options.onRoom();
   };
 
-  #conclude(delivery: Delivery, exchange: Exchange<Delivery>, verdict: Verdict, durationMs: number): void {
-    const { entries, outbox, counters } = this.#options;
-    const { destination } = delivery.queue;
-    const charged = verdict.class !== 'local';
-    const attempt = delivery.attempts + 1;
-    if (charged) delivery.attempts = attempt;
-    // Whoever owns the partition now starts this delivery over, so nothing here may end it for good.
-    const isGivenUp = delivery.record.origin.assignment.ended;
-    const judged = outcomeOf(verdict.class, delivery.attempts < destination.retry.maxAttempts);
-    const outcome = isGivenUp && judged !== 'delivered' ? 'retrying' : judged;
-    const delayMs =
-      outcome === 'retrying'
-        ? backoffMs(destination.retry, Math.max(1, delivery.attempts), this.#options.random())
-        : 0;
-    entries.attempt(delivery, {
-      attempt,
-      outcome,
-      reason: verdict.reason,
-      status: exchange.status,
-      durationMs,
-      nextAttemptAtMs: outcome === 'retrying' ? this.#options.clock.wallMs() + delayMs : 0,
-      response: exchange.excerpt,
-    });
-    if (outcome !== 'delivered') delivery.queue.counters.destination.add(destinationSlots.failed);
-    if (outcome === 'retrying' && !isGivenUp) {
-      counters.add(laneSlots.retriesScheduled);
-      delivery.queue.addLater(delivery, this.#options.clock.monotonicMs() + delayMs);
-      return;
-    }
-    if (outcome === 'delivered') this.#countDelivered(delivery);
-    else if (outcome === 'dead' || outcome === 'rejected') {
-      counters.add(outcome === 'dead' ? laneSlots.deliveriesDead : laneSlots.deliveriesRejected);
-      delivery.queue.counters.destination.add(destinationSlots.dead);
-      outbox.handover(deadLetter(delivery, outcome, verdict.reason, exchange.status));
-    }
-    this.#options.onEnded(delivery);
-  }
-
-  #countDelivered(delivery: Delivery): void {
-    const { counters, clock } = this.#options;
-    counters.add(laneSlots.deliveriesDelivered);
-    delivery.queue.counters.destination.add(destinationSlots.delivered);
-    counters.observeReceipt((clock.wallMs() - delivery.record.origin.timestampMs) / 1000);
+  #retryAfterMs({ retryAfter, context }: Exchange<Delivery>): number | null {
+    const askedMs = parseRetryAfter(retryAfter, this.#options.clock.wallMs());
+    return askedMs === null ? null : Math.min(askedMs, context.queue.destination.retry.maxRetryAfterMs);
   }
 
   #count(verdict: Verdict, durationMs: number): void {

@@ -26,6 +26,22 @@ export class BatchReader {
     return ++this.#index < this.#count;
   }
 
+  /** Which record of the batch it stands on. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Where that record's payload begins, in bytes from the batch's start. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Goes back to a record by the `index` and `position` that were read there. */
+  seek(index: number, position: number): void {
+    this.#index = index;
+    this.#at = position;
+  }
+
   get assignment(): number {
     return this.#word(WORD.assignment);
   }
@@ -63,6 +79,11 @@ export class BatchReader {
       this.#word(WORD.headersBytes),
       this.#word(WORD.valueBytes),
     );
+  }
+
+  /** Where its tenant, key, headers and value begin in the batch. */
+  get payloadStart(): number {
+    return this.#at;
   }
 
   /** Bytes of tenant, key, headers and value together: what admission counts. */

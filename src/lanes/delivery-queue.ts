@@ -1,42 +1,33 @@
 import type { Destination } from '../domain/destination.ts';
-import type { Event } from '../domain/event.ts';
 import type { ConnectionWaiter, Origin } from '../deliver/http-client.ts';
-import type { TokenBucket } from '../limit/token-bucket.ts';
 import type { DestinationCounters, LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
-import type { OpenRecord } from './open-record.ts';
 import type { Alarm, Due } from './alarm.ts';
+import { DeliveryList, type Delivery } from './delivery.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { TenantLoad } from './tenants.ts';
+import { KeyOrder } from '../schedule/key-order.ts';
 
-/** One event on its way to one destination. */
-export class Delivery implements Due {
-  readonly id: string;
-  readonly record: OpenRecord;
-  readonly event: Event;
-  readonly queue: DeliveryQueue;
-  /** Attempts charged so far. */
-  attempts = 0;
-  /** Wall clock of the attempt in flight. */
-  attemptedAtMs = 0;
-  next: Delivery | null = null;
+/**
+ * Why a delivery leaves its queue unsent.
+ *
+ * - `abandoned`     its assignment has ended: whoever owns the partition now starts it over.
+ * - `disabled`      its destination is disabled.
+ * - `expired`       its time is over.
+ * - `breaker_open`  its destination's breaker lets nothing through.
+ * - `throttled`     its destination asked for a pause that is too long to wait here.
+ */
+export type Refusal = 'abandoned' | 'disabled' | 'expired' | 'breaker_open' | 'throttled';
 
-  constructor(id: string, record: OpenRecord, event: Event, queue: DeliveryQueue) {
-    this.id = id;
-    this.record = record;
-    this.event = event;
-    this.queue = queue;
-  }
+/** A pause that ends sooner is waited for in the lane; what waits longer leaves. */
+const LONGEST_PAUSE_MS = 2_000;
 
-  /** Its back-off is over. */
-  onDue(): void {
-    this.queue.addDelayed(this);
-  }
-}
-
-/** Who sends what a queue lets through, and hears of what it gives up. */
+/** Who sends what a queue lets through, and hears of what it does not. */
 export interface DeliverySender {
   send(delivery: Delivery): void;
-  /** Its assignment has ended: it was not sent and never will be. */
-  abandon(delivery: Delivery): void;
+  refuse(delivery: Delivery, why: Refusal): void;
+  /** So few of a parked tenant's deliveries wait that more may be decoded. */
+  unpark(load: TenantLoad): void;
 }
 
 /** What a queue counts into: its destination's counters and its lane's. */
@@ -45,26 +36,39 @@ export interface QueueCounters {
   readonly lane: LaneCounters;
 }
 
+/** The clocks a queue looks at. */
+export interface QueueClocks {
+  readonly alarm: Alarm;
+  wallMs(): number;
+}
+
 /**
  * What one destination of one tenant has waiting: first in, first out, let through
- * by three gates in turn: the concurrency cap, a free connection, a token. Whichever
- * is shut wakes the queue when it opens, so nothing polls.
+ * by four gates in turn: the concurrency cap, a free connection, the breaker, a token of
+ * each bucket. Whichever is shut wakes the queue when it opens, so nothing polls; what the
+ * breaker refuses leaves, since it would wait too long here.
+ *
+ * Retries have a line of their own. They may hold `retry.maxShare` of the slots, and
+ * go before first attempts only when none of them is in flight, so neither starves.
  */
 export class DeliveryQueue implements ConnectionWaiter, Due {
   readonly destination: Destination;
   readonly origin: Origin;
-  readonly bucket: TokenBucket | null;
+  readonly endpoint: Endpoint;
   readonly counters: QueueCounters;
   /** Request headers that are the same for every delivery: flat name, value list. */
   readonly headers: readonly string[];
   waitsForConnection = false;
   inFlight = 0;
   readonly #sender: DeliverySender;
-  readonly #alarm: Alarm;
-  #waitsForToken = false;
-  #head: Delivery | null = null;
-  #tail: Delivery | null = null;
-  #length = 0;
+  readonly #clocks: QueueClocks;
+  readonly #firsts = new DeliveryList();
+  readonly #retries = new DeliveryList();
+  /** Null: the destination does not ask for order. */
+  readonly #order: KeyOrder<Delivery> | null;
+  readonly #load: TenantLoad;
+  #retriesInFlight = 0;
+  #isAsleep = false;
   /** Deliveries whose back-off runs. */
   #delayed = 0;
 
@@ -72,111 +76,226 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     destination: Destination,
     headers: readonly string[],
     origin: Origin,
-    bucket: TokenBucket | null,
+    endpoint: Endpoint,
+    load: TenantLoad,
     counters: QueueCounters,
     sender: DeliverySender,
-    alarm: Alarm,
+    clocks: QueueClocks,
   ) {
     this.destination = destination;
     this.headers = headers;
     this.origin = origin;
-    this.bucket = bucket;
+    this.endpoint = endpoint;
     this.counters = counters;
     this.#sender = sender;
-    this.#alarm = alarm;
+    this.#clocks = clocks;
+    this.#load = load;
+    // What waits behind others of its key is among the tenant's waiting, which bounds it.
+    this.#order = destination.order === 'key' ? new KeyOrder(Infinity) : null;
   }
 
   get length(): number {
-    return this.#length;
+    return this.#firsts.length + this.#retries.length;
   }
 
   /** Whether nothing is on its way by this queue: queued, in flight, or in its back-off. */
   get isIdle(): boolean {
-    return this.#length === 0 && this.inFlight === 0 && this.#delayed === 0;
+    return this.length === 0 && this.inFlight === 0 && this.#delayed === 0;
   }
 
   /** Queues a delivery and sends what may be sent; one that stays lets go of its batch. */
   add(delivery: Delivery): void {
-    this.#append(delivery);
+    this.counters.lane.add(laneSlots.queuedDeliveries);
+    this.#load.waiting++;
+    if (this.#order !== null && !this.#entersOrder(this.#order, delivery)) {
+      delivery.record.detach();
+      return;
+    }
+    this.#enqueue(delivery);
+  }
+
+  /** @returns false when it waits behind another of its key; what has no key is not ordered. */
+  #entersOrder(order: KeyOrder<Delivery>, delivery: Delivery): boolean {
+    const { key } = delivery.event;
+    if (key === '') return true;
+    delivery.holdsKey = order.tryEnter(key, delivery) === 'go';
+    return delivery.holdsKey;
+  }
+
+  #enqueue(delivery: Delivery): void {
+    const list = this.#listOf(delivery);
+    list.append(delivery);
     this.pump();
-    if (this.#tail === delivery) delivery.record.detach();
+    if (list.isLast(delivery)) delivery.record.detach();
   }
 
   /** Queues a delivery when its back-off is over; until then it lets go of its batch, too. */
   addLater(delivery: Delivery, dueMs: number): void {
     this.#delayed++;
     delivery.record.detach();
-    this.#alarm.set(delivery, dueMs);
+    this.#clocks.alarm.set(delivery, dueMs);
   }
 
   /** For the delivery itself, when its back-off is over. */
   addDelayed(delivery: Delivery): void {
     this.#delayed--;
-    this.add(delivery);
+    this.counters.lane.add(laneSlots.queuedDeliveries);
+    this.#load.waiting++;
+    this.#enqueue(delivery);
+  }
+
+  /**
+   * To be called when a delivery has ended, in whatever way: the next one of its key
+   * is queued. `pump` follows, now or when its connection is free.
+   */
+  leave(delivery: Delivery): void {
+    if (this.#order === null || !delivery.holdsKey) return;
+    delivery.holdsKey = false;
+    const next = this.#order.leave(delivery.event.key);
+    if (next === null) return;
+    next.holdsKey = true;
+    this.#listOf(next).append(next);
   }
 
   /** Sends while all gates are open. */
   pump(): void {
-    while (this.#head !== null && !this.#waitsForToken && this.inFlight < this.destination.maxInFlight) {
-      if (this.#head.record.origin.assignment.ended) {
-        this.#sender.abandon(this.#shift());
+    for (let list = this.#next(); list !== null; list = this.#next()) {
+      const delivery = list.head as Delivery;
+      const nowMs = this.#clocks.alarm.nowMs();
+      const refusal = this.#refusalOf(delivery);
+      if (refusal !== null) {
+        this.#refuse(list, refusal);
         continue;
       }
+      if (this.#isShut(nowMs)) {
+        if (this.#mayLeave) this.#refuse(list, this.endpoint.isOpen(nowMs) ? 'breaker_open' : 'throttled');
+        else this.#wakeAt(nowMs + this.endpoint.shutForMs(nowMs));
+        continue;
+      }
+      if (this.inFlight >= this.endpoint.maxInFlight) return;
       if (!this.origin.hasFreeConnection) {
         this.counters.lane.add(laneSlots.originWaits);
         this.origin.waitForConnection(this);
         return;
       }
-      if (!this.#takeToken()) return;
-      this.inFlight++;
-      this.#sender.send(this.#shift());
+      const ticket = this.endpoint.tryAcquire(nowMs);
+      if (ticket === 0) {
+        if (this.#mayLeave) this.#refuse(list, 'breaker_open');
+        else this.#wakeAt(nowMs + this.endpoint.refusedForMs(nowMs));
+        continue;
+      }
+      if (!this.#takeToken(nowMs)) {
+        this.endpoint.giveBack(ticket);
+        return;
+      }
+      this.#send(list, ticket);
     }
+  }
+
+  /** To be called when the attempt of one of its deliveries has ended; `pump` comes later, when its connection is free. */
+  onEnd(delivery: Delivery): void {
+    this.inFlight--;
+    if (delivery.isRetry) this.#retriesInFlight--;
   }
 
   onConnectionFree(): void {
     this.pump();
   }
 
-  /** The time of the next token has come. */
+  /** The time it waited for has come: the next token, or the end of a pause. */
   onDue(): void {
-    this.#waitsForToken = false;
+    this.#isAsleep = false;
     this.pump();
   }
 
   /** Gives up everything queued whose assignment has ended. */
   dropEnded(): void {
-    for (let left = this.#length; left > 0; left--) {
-      const delivery = this.#shift();
-      if (delivery.record.origin.assignment.ended) this.#sender.abandon(delivery);
-      else this.#append(delivery);
+    this.#order?.dropWaiting((delivery) => {
+      if (!delivery.record.origin.assignment.ended) return false;
+      this.#countOut();
+      this.#sender.refuse(delivery, 'abandoned');
+      return true;
+    });
+    for (const list of [this.#firsts, this.#retries]) {
+      for (let left = list.length; left > 0; left--) {
+        const delivery = list.shift();
+        if (delivery.record.origin.assignment.ended) {
+          this.#countOut();
+          this.#sender.refuse(delivery, 'abandoned');
+        } else list.append(delivery);
+      }
     }
   }
 
-  #takeToken(): boolean {
-    if (this.bucket === null) return true;
-    const nowMs = this.#alarm.nowMs();
-    if (this.bucket.tryReserve(nowMs)) return true;
-    this.#waitsForToken = true;
+  #countOut(): void {
+    this.counters.lane.add(laneSlots.queuedDeliveries, -1);
+    const load = this.#load;
+    load.waiting--;
+    if (load.isParked) this.#sender.unpark(load);
+  }
+
+  /** The line whose head is next; null when nothing is, or the queue sleeps. */
+  #next(): DeliveryList | null {
+    if (this.#isAsleep) return null;
+    const firsts = this.#firsts;
+    const retries = this.#retries;
+    if (retries.head === null) return firsts.head === null ? null : firsts;
+    if (firsts.head !== null) return this.#retriesInFlight === 0 ? retries : firsts;
+    const share = Math.max(1, Math.floor(this.endpoint.maxInFlight * this.destination.retry.maxShare));
+    return this.#retriesInFlight < share ? retries : null;
+  }
+
+  #refusalOf({ record, event }: Delivery): Refusal | null {
+    if (record.origin.assignment.ended) return 'abandoned';
+    if (this.endpoint.isDisabled) return 'disabled';
+    if (event.expiresAtMs !== null || this.destination.expireAfterMs !== null) {
+      const wallMs = this.#clocks.wallMs();
+      if (event.expiresAtMs !== null && wallMs > event.expiresAtMs) return 'expired';
+      const { expireAfterMs } = this.destination;
+      if (expireAfterMs !== null && wallMs > event.timeMs + expireAfterMs) return 'expired';
+    }
+    return null;
+  }
+
+  #isShut(nowMs: number): boolean {
+    return this.endpoint.isOpen(nowMs) || this.endpoint.tokens.pausedMs(nowMs) > LONGEST_PAUSE_MS;
+  }
+
+  /** An ordered delivery waits here whatever it waits for: elsewhere a later one could overtake it. */
+  get #mayLeave(): boolean {
+    return this.destination.order === 'none';
+  }
+
+  #refuse(list: DeliveryList, why: Refusal): void {
+    const delivery = list.shift();
+    this.#countOut();
+    this.#sender.refuse(delivery, why);
+  }
+
+  #send(list: DeliveryList, ticket: number): void {
+    const delivery = list.shift();
+    this.#countOut();
+    delivery.ticket = ticket;
+    this.inFlight++;
+    if (delivery.isRetry) this.#retriesInFlight++;
+    this.#sender.send(delivery);
+  }
+
+  #takeToken(nowMs: number): boolean {
+    const { tokens } = this.endpoint;
+    if (tokens.tryReserve(nowMs)) return true;
     this.counters.lane.add(laneSlots.tokenWaits);
-    this.#alarm.set(this, nowMs + this.bucket.waitMs(nowMs));
+    this.#wakeAt(nowMs + tokens.waitMs(nowMs));
     return false;
   }
 
-  #append(delivery: Delivery): void {
-    if (this.#tail === null) this.#head = delivery;
-    else this.#tail.next = delivery;
-    this.#tail = delivery;
-    this.#length++;
-    this.counters.lane.add(laneSlots.queuedDeliveries);
+  /** Until then nothing is sent. */
+  #wakeAt(dueMs: number): void {
+    this.#isAsleep = true;
+    this.#clocks.alarm.set(this, dueMs);
   }
 
-  #shift(): Delivery {
-    const first = this.#head as Delivery;
-    this.#head = first.next;
-    if (this.#head === null) this.#tail = null;
-    first.next = null;
-    this.#length--;
-    this.counters.lane.add(laneSlots.queuedDeliveries, -1);
-    return first;
+  #listOf(delivery: Delivery): DeliveryList {
+    return delivery.isRetry ? this.#retries : this.#firsts;
   }
 }

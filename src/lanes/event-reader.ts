@@ -2,11 +2,12 @@ import { buildEvent } from '../decode/envelope.ts';
 import { InvalidRecord } from '../decode/errors.ts';
 import { RecordDecoder } from '../decode/record-decoder.ts';
 import { ABSENT } from '../domain/batch-layout.ts';
-import type { Event } from '../domain/event.ts';
+import type { Event, FieldMapping } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
 import type { InvalidReason } from '../domain/outcome.ts';
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader } from '../domain/record.ts';
+import { originalHeaders } from '../retry/retry-headers.ts';
 import type { OpenRecord } from './open-record.ts';
 
 const NO_HEADERS: readonly RecordHeader[] = [];
@@ -19,10 +20,11 @@ export class EventReader {
     this.#decoder.define(schemaId, source);
   }
 
-  /** @returns the event, or the reason why the record is none. */
-  read(record: OpenRecord, schemaId: number, tenant: string): Event | InvalidReason {
-    const { assignment, offset, timestampMs } = record.origin;
-    const { topic, partition, mapping } = assignment;
+  /**
+   * @param mapping of the record's source topic.
+   * @returns the event, or the reason why the record is none.
+   */
+  read(record: OpenRecord, schemaId: number, tenant: string, mapping: FieldMapping): Event | InvalidReason {
     const { buffer, valueStart, valueBytes, headers } = record.bytes;
     if (valueBytes === ABSENT) return 'null_value';
     const start = valueStart + limits.wireHeaderBytes;
@@ -32,12 +34,12 @@ export class EventReader {
         decoded,
         mapping,
         {
-          topic,
-          partition,
-          offset,
-          timestampMs,
+          topic: record.topic,
+          partition: record.partition,
+          offset: record.offset,
+          timestampMs: record.producedAtMs,
           key: record.bytes.key,
-          headers: headers === null ? NO_HEADERS : unpackHeaders(headers),
+          headers: headers === null ? NO_HEADERS : headersOf(record, headers),
         },
         tenant,
       );
@@ -46,4 +48,9 @@ export class EventReader {
       throw error;
     }
   }
+}
+
+function headersOf({ retry }: OpenRecord, packed: Buffer): readonly RecordHeader[] {
+  const headers = unpackHeaders(packed);
+  return retry === null ? headers : originalHeaders(headers);
 }

@@ -1,57 +1,90 @@
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader } from '../domain/record.ts';
-import type { Delivery } from './delivery-queue.ts';
+import { encodeRetryHeaders, ownHeaders, type RetryHeaders } from '../retry/retry-headers.ts';
+import type { Delivery } from './delivery.ts';
+import type { AttemptEntry } from './ledger-entries.ts';
 import type { OpenRecord } from './open-record.ts';
 import type { Handover } from './protocol.ts';
 
+type Row = Uint8Array<ArrayBuffer>;
+
+const NO_HEADERS: readonly RecordHeader[] = [];
+
+/** A delivery that is tried again later, for a delay topic. */
+export function retry(delivery: Delivery, entry: AttemptEntry, dueAtMs: number, row: Row): Handover {
+  const headers = encodeRetryHeaders(headersOf(delivery, entry, dueAtMs), originalOf(delivery.record));
+  return handover('retry', delivery.record, headers, dueAtMs, row);
+}
+
 /** A delivery that ended `dead` or `rejected`, for the dead-letter topic: the record as it came, then why. */
-export function deadLetter(delivery: Delivery, outcome: string, reason: string, status: number): Handover {
-  const { record, event, queue } = delivery;
-  return handover('dead_letter', record, {
-    'eventdispatch-outcome': outcome,
-    'eventdispatch-reason': reason,
-    'eventdispatch-status': String(status),
-    'eventdispatch-attempts': String(delivery.attempts),
-    'eventdispatch-tenant': event.tenant,
-    'eventdispatch-event-id': event.id,
-    'eventdispatch-event-type': event.type,
-    'eventdispatch-delivery-id': delivery.id,
-    'eventdispatch-destination-id': queue.destination.id,
-  });
+export function deadLetter(delivery: Delivery, entry: AttemptEntry, row: Row): Handover {
+  const headers = encodeRetryHeaders(headersOf(delivery, entry, 0), originalOf(delivery.record));
+  headers.push(text('outcome', entry.outcome));
+  return handover('dead_letter', delivery.record, headers, 0, row);
 }
 
 /** A record that is no usable event, for the bad-event topic. */
-export function badEvent(record: OpenRecord, reason: string): Handover {
-  return handover('bad_event', record, {
-    'eventdispatch-outcome': 'invalid',
-    'eventdispatch-reason': reason,
-  });
+export function badEvent(record: OpenRecord, reason: string, row: Row): Handover {
+  const headers = [
+    ...ownHeaders(originalOf(record)),
+    text('outcome', 'invalid'),
+    text('reason', reason),
+    text('source-topic', record.topic),
+    text('source-partition', String(record.partition)),
+    text('source-offset', String(record.offset)),
+    text('source-timestamp', String(record.producedAtMs)),
+  ];
+  return handover('bad_event', record, headers, 0, row);
 }
 
-function handover(to: Handover['to'], record: OpenRecord, ours: Readonly<Record<string, string>>): Handover {
-  const { assignment, sequence, offset, timestampMs } = record.origin;
-  const added = {
-    ...ours,
-    'eventdispatch-source-topic': assignment.topic,
-    'eventdispatch-source-partition': String(assignment.partition),
-    'eventdispatch-source-offset': String(offset),
-    'eventdispatch-source-timestamp': String(timestampMs),
+function headersOf(
+  { id, record, event, queue, attempts, firstSeenMs }: Delivery,
+  entry: AttemptEntry,
+  dueMs: number,
+): RetryHeaders {
+  return {
+    sourceTopic: record.topic,
+    sourcePartition: record.partition,
+    sourceOffset: record.offset,
+    sourceTimestampMs: record.producedAtMs,
+    tenant: event.tenant,
+    eventId: event.id,
+    eventType: event.type,
+    deliveryId: id,
+    destinationId: queue.destination.id,
+    attempts,
+    firstSeenMs,
+    dueMs,
+    reason: entry.reason,
+    status: entry.status,
   };
-  const { key, headers, value } = record.bytes;
-  const original = headers === null ? [] : unpackHeaders(headers);
+}
+
+function originalOf({ bytes: { headers } }: OpenRecord): readonly RecordHeader[] {
+  return headers === null ? NO_HEADERS : unpackHeaders(headers);
+}
+
+function text(name: string, value: string): RecordHeader {
+  return [`eventdispatch-${name}`, new Uint8Array(Buffer.from(value, 'utf8'))];
+}
+
+function handover(
+  to: Handover['to'],
+  record: OpenRecord,
+  headers: readonly RecordHeader[],
+  dueAtMs: number,
+  row: Row,
+): Handover {
+  const { key, value } = record.bytes;
   return {
     to,
-    assignment: assignment.id,
-    sequence,
+    assignment: record.origin.assignment.id,
+    sequence: record.origin.sequence,
     key: ownCopy(key),
     value: ownCopy(value),
-    headers: [
-      ...original.map(([name, bytes]): RecordHeader => [name, ownCopy(bytes)]),
-      ...Object.entries(added).map(([name, text]): RecordHeader => [
-        name,
-        ownCopy(Buffer.from(text, 'utf8')),
-      ]),
-    ],
+    headers: headers.map(([name, bytes]): RecordHeader => [name, ownCopy(bytes)]),
+    dueAtMs,
+    row,
   };
 }
 

@@ -1,19 +1,23 @@
 import type { Clock } from '../domain/clock.ts';
-import type { Event } from '../domain/event.ts';
+import type { Event, FieldMapping } from '../domain/event.ts';
 import { deliveryId } from '../domain/ids.ts';
 import { INVALID_REASONS } from '../domain/outcome.ts';
+import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
+import { decodeRetryHeaders, type RetryHeaders } from '../retry/retry-headers.ts';
+import { FairInbox } from '../schedule/fair-inbox.ts';
 import { BatchReader } from './batch-reader.ts';
-import { Delivery } from './delivery-queue.ts';
+import { Delivery } from './delivery.ts';
 import type { EventReader } from './event-reader.ts';
 import { badEvent } from './handovers.ts';
 import type { LedgerEntries } from './ledger-entries.ts';
 import { OpenRecord, type LaneAssignment } from './open-record.ts';
 import type { Outbox } from './outbox.ts';
 import type { LaneTask, ToLane } from './protocol.ts';
-import type { Tenant, Tenants } from './tenants.ts';
+import type { RecordBytes } from './record-bytes.ts';
+import type { Tenant, TenantLoad, Tenants } from './tenants.ts';
 
 /**
  * Records are decoded while fewer deliveries than this wait for their turn. What
@@ -21,14 +25,20 @@ import type { Tenant, Tenants } from './tenants.ts';
  * objects the garbage collector copies from generation to generation.
  */
 const WAITING_DELIVERIES = 128;
+/** Of a tenant with so many deliveries waiting nothing more is decoded until half of them have left. */
+const WAITING_OF_TENANT = 32;
 /**
- * How many records a tick decodes whatever waits, so that a tenant whose
- * destinations are slow holds up the others of its lane for a moment only.
+ * How many records a tick decodes whatever waits, so that tenants whose
+ * destinations are slow hold up the others of their lane for a moment only.
  */
 const RECORDS_PER_TICK = 256;
+/** Bytes a tenant may take in its turn: several usual records. */
+const QUANTUM_BYTES = 2_048;
+const PRIORITY_WEIGHTS = { high: 8, normal: 4, low: 1 };
 
 export interface LaneOptions {
   readonly fields: LaneTask['fields'];
+  readonly weights: LaneTask['weights'];
   readonly clock: Clock;
   readonly reader: EventReader;
   readonly tenants: Tenants;
@@ -46,13 +56,18 @@ export interface LaneOptions {
 export class Lane {
   readonly #options: LaneOptions;
   readonly #assignments = new Map<number, LaneAssignment>();
-  /** Batches with records that are not decoded yet, oldest first; the first one stands on its next record. */
-  readonly #inbox: BatchReader[] = [];
+  /** Records that are not decoded yet, taken in turn tenant by tenant. */
+  readonly #inbox: FairInbox<BatchReader>;
   #openRecords = 0;
   #openBytes = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#inbox = new FairInbox({
+      quantumBytes: QUANTUM_BYTES,
+      tenantWeight: () => 1,
+      weights: { classes: options.weights, priorities: PRIORITY_WEIGHTS },
+    });
   }
 
   /** Everything but `close`, which is the thread's to act on. */
@@ -65,7 +80,7 @@ export class Lane {
         this.#begin(message);
         break;
       case 'batch':
-        this.#inbox.push(new BatchReader(message.buffer, message.count));
+        this.#receiveBatch(new BatchReader(message.buffer, message.count));
         this.takeRecords();
         break;
       case 'abandon':
@@ -86,24 +101,59 @@ export class Lane {
   }
 
   /** A delivery of this record has ended; after the last one the record has. */
-  endDelivery(record: OpenRecord): void {
+  endDelivery({ record }: Delivery): void {
     record.deliveriesLeft--;
     if (record.deliveriesLeft === 0) this.#endRecord(record);
   }
 
-  #begin({ assignment: id, topic, partition, recovered }: Extract<ToLane, { kind: 'assignment' }>): void {
-    const mapping = this.#options.fields.byTopic[topic] ?? this.#options.fields.default;
-    this.#assignments.set(id, { id, topic, partition, mapping, recovered, ended: false });
+  /** So few deliveries of a parked tenant wait that more of it may be decoded. */
+  unpark(load: TenantLoad): void {
+    if (load.waiting * 2 > WAITING_OF_TENANT) return;
+    load.isParked = false;
+    this.#inbox.unpark(load.tenant);
+  }
+
+  #begin(message: Extract<ToLane, { kind: 'assignment' }>): void {
+    const { assignment: id, topic, partition, isRetry, recovered } = message;
+    const sinceMs = this.#options.clock.monotonicMs();
+    const mapping = this.#mappingOf(topic);
+    this.#assignments.set(id, { id, topic, partition, mapping, isRetry, sinceMs, recovered, ended: false });
+  }
+
+  #mappingOf(topic: string): FieldMapping {
+    return this.#options.fields.byTopic[topic] ?? this.#options.fields.default;
+  }
+
+  #receiveBatch(batch: BatchReader): void {
+    while (batch.next()) {
+      const assignment = this.#assignments.get(batch.assignment);
+      const priority = assignment?.mapping.priority;
+      this.#inbox.add(
+        batch,
+        batch.index,
+        batch.position,
+        batch.payloadBytes,
+        batch.tenant,
+        assignment?.isRetry === true ? 'retry' : 'first',
+        priority?.from === 'constant' ? priority.value : 'normal',
+      );
+    }
   }
 
   #abandon(ids: readonly number[]): void {
+    const { tenants, outbox } = this.#options;
+    const left = new Set<number>();
     for (const id of ids) {
       const assignment = this.#assignments.get(id);
-      if (assignment !== undefined) assignment.ended = true;
+      if (assignment === undefined) continue;
+      assignment.ended = true;
+      left.add(assignment.partition);
       this.#assignments.delete(id);
     }
-    for (const queue of this.#options.tenants.queues()) queue.dropEnded();
-    this.#options.outbox.post();
+    for (const queue of tenants.queues()) queue.dropEnded();
+    for (const { partition } of this.#assignments.values()) left.delete(partition);
+    for (const partition of left) tenants.forgetPartition(partition);
+    outbox.post();
   }
 
   /** Decodes what there is work for. To be called when deliveries have left. */
@@ -112,24 +162,33 @@ export class Lane {
     while (counters.get(laneSlots.queuedDeliveries) < WAITING_DELIVERIES && this.#takeNextRecord());
   }
 
-  /** @returns false when the inbox is empty. */
+  /** @returns false when nothing may be decoded now. */
   #takeNextRecord(): boolean {
-    for (let batch = this.#inbox[0]; batch !== undefined; batch = this.#inbox[0]) {
-      if (batch.next()) {
-        this.#takeRecord(batch);
-        return true;
-      }
-      this.#inbox.shift();
-    }
-    return false;
+    const inbox = this.#inbox;
+    if (!inbox.next()) return false;
+    const { batch, tenant } = inbox;
+    batch.seek(inbox.recordIndex, inbox.position);
+    this.#suspect(batch.assignment, batch.sequence);
+    this.#takeRecord(batch, tenant);
+    this.#suspect(0, 0);
+    return true;
   }
 
-  #takeRecord(batch: BatchReader): void {
+  /** Not to be cleared when something throws: it tells main which record the thread died of. */
+  #suspect(assignment: number, sequence: number): void {
+    const { counters } = this.#options;
+    counters.set(laneSlots.suspectSequence, sequence);
+    counters.set(laneSlots.suspectAssignment, assignment);
+  }
+
+  #takeRecord(batch: BatchReader, tenant: string): void {
     const assignment = this.#assignments.get(batch.assignment);
     if (assignment === undefined) {
       this.#options.outbox.letGo(batch.payloadBytes);
       return;
     }
+    const { bytes } = batch;
+    const retry = assignment.isRetry ? retryOf(bytes) : null;
     const record = new OpenRecord(
       {
         assignment,
@@ -138,24 +197,27 @@ export class Lane {
         timestampMs: batch.timestampMs,
         bytes: batch.payloadBytes,
       },
-      batch.bytes,
+      bytes,
+      retry === 'malformed' ? null : retry,
     );
     this.#openRecords++;
     this.#openBytes += record.origin.bytes;
     this.#options.counters.add(laneSlots.recordsReceived);
-    if (batch.invalid !== 0) {
-      this.#endInvalid(record, batch.tenant, INVALID_REASONS[batch.invalid] ?? 'malformed');
+    if (batch.invalid !== 0 || retry === 'malformed') {
+      this.#endInvalid(record, tenant, INVALID_REASONS[batch.invalid || MALFORMED] ?? 'malformed');
       return;
     }
-    const event = this.#options.reader.read(record, batch.schemaId, batch.tenant);
-    if (typeof event === 'string') this.#endInvalid(record, batch.tenant, event);
-    else this.#route(record, event);
+    const mapping = record.retry === null ? assignment.mapping : this.#mappingOf(record.topic);
+    const event = this.#options.reader.read(record, batch.schemaId, tenant, mapping);
+    if (typeof event === 'string') this.#endInvalid(record, tenant, event);
+    else if (record.retry === null) this.#route(record, event);
+    else this.#deliverAgain(record, record.retry, event);
   }
 
   #route(record: OpenRecord, event: Event): void {
-    const { entries, tenants, counters } = this.#options;
+    const { entries, counters } = this.#options;
     entries.event(event, record);
-    const tenant = tenants.get(event.tenant);
+    const tenant = this.#tenantOf(record, event);
     const wanted = tenant.routes.match(event.type);
     if (wanted.length === 0) {
       const hasRoutes = tenant.routes.destinations.length > 0;
@@ -179,13 +241,44 @@ export class Lane {
     if (deliveries.length === 0) this.#endRecord(record);
     record.deliveriesLeft = deliveries.length;
     for (const delivery of deliveries) delivery.queue.add(delivery);
+    this.#parkIfFull(tenant);
+  }
+
+  /** The one delivery that a record of a delay topic is. */
+  #deliverAgain(record: OpenRecord, retry: RetryHeaders, event: Event): void {
+    const { entries, clock } = this.#options;
+    entries.again(event, record);
+    const tenant = this.#tenantOf(record, event);
+    const queue = tenant.queueOf(retry.destinationId);
+    if (recoveredOf(record)?.has(retry.deliveryId) === true) {
+      this.#endRecord(record);
+      return;
+    }
+    if (queue === undefined) {
+      entries.undelivered(record, 'cancelled', 'destination_removed');
+      this.#endRecord(record);
+      return;
+    }
+    queue.endpoint.suspectFailing(clock.monotonicMs());
+    record.deliveriesLeft = 1;
+    queue.add(new Delivery(retry.deliveryId, record, event, queue));
+    this.#parkIfFull(tenant);
+  }
+
+  #tenantOf({ origin: { assignment } }: OpenRecord, { tenant }: Event): Tenant {
+    return this.#options.tenants.get(tenant, assignment.partition, assignment.sinceMs);
+  }
+
+  #parkIfFull({ load }: Tenant): void {
+    if (load.isParked || load.waiting < WAITING_OF_TENANT) return;
+    load.isParked = true;
+    this.#inbox.park(load.tenant);
   }
 
   #endInvalid(record: OpenRecord, tenant: string, reason: string): void {
     const { entries, outbox, counters } = this.#options;
     counters.add(laneSlots.recordsInvalid);
-    entries.invalid(record, tenant, reason);
-    outbox.handover(badEvent(record, reason));
+    outbox.handover(badEvent(record, reason, entries.invalidRow(record, tenant, reason)));
     this.#endRecord(record);
   }
 
@@ -200,6 +293,13 @@ export class Lane {
     }
     this.#options.outbox.postIfFull();
   }
+}
+
+const MALFORMED = INVALID_REASONS.indexOf('malformed');
+
+function retryOf({ headers }: RecordBytes): RetryHeaders | 'malformed' {
+  const retry = decodeRetryHeaders(headers === null ? [] : unpackHeaders(headers));
+  return 'problem' in retry ? 'malformed' : retry;
 }
 
 /** Ids of what a former owner delivered of this record; forgotten once the partition is past all of it. */

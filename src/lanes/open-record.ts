@@ -2,6 +2,7 @@ import { encodeBody } from '../deliver/body.ts';
 import type { BodyFormat } from '../domain/destination.ts';
 import type { Event, FieldMapping } from '../domain/event.ts';
 import type { Recovered } from '../domain/record.ts';
+import type { RetryHeaders } from '../retry/retry-headers.ts';
 import type { RecordBytes } from './record-bytes.ts';
 
 /** An assignment as a lane knows it; once ended, nothing of it is sent or reported as done. */
@@ -10,6 +11,10 @@ export interface LaneAssignment {
   readonly topic: string;
   readonly partition: number;
   readonly mapping: FieldMapping;
+  /** Its topic is a delay topic. */
+  readonly isRetry: boolean;
+  /** When it was assigned, monotonic. */
+  readonly sinceMs: number;
   /** What a former owner delivered; null once the partition is past it. */
   recovered: Recovered | null;
   ended: boolean;
@@ -28,6 +33,8 @@ export interface RecordOrigin {
 /** A record a lane works on, from its batch until the last of its deliveries has ended. */
 export class OpenRecord {
   readonly origin: RecordOrigin;
+  /** The one delivery it is, when it comes from a delay topic. */
+  readonly retry: RetryHeaders | null;
   /** A part of its batch until it is detached. */
   bytes: RecordBytes;
   /** Deliveries that have not ended. */
@@ -37,9 +44,27 @@ export class OpenRecord {
   #isDetached = false;
   #cloudEventsBody: Buffer | null = null;
 
-  constructor(origin: RecordOrigin, bytes: RecordBytes) {
+  constructor(origin: RecordOrigin, bytes: RecordBytes, retry: RetryHeaders | null) {
     this.origin = origin;
     this.bytes = bytes;
+    this.retry = retry;
+  }
+
+  /** The source topic that its event was first read from; so for the next three. */
+  get topic(): string {
+    return this.retry === null ? this.origin.assignment.topic : this.retry.sourceTopic;
+  }
+
+  get partition(): number {
+    return this.retry === null ? this.origin.assignment.partition : this.retry.sourcePartition;
+  }
+
+  get offset(): number {
+    return this.retry === null ? this.origin.offset : this.retry.sourceOffset;
+  }
+
+  get producedAtMs(): number {
+    return this.retry === null ? this.origin.timestampMs : this.retry.sourceTimestampMs;
   }
 
   /** The request body of its event, encoded once however many destinations share it. */

@@ -1,5 +1,5 @@
 import { AttemptRows, EventRows, type AttemptRow, type EventRow } from '../ledger/rows.ts';
-import type { Handover, Settled } from './protocol.ts';
+import type { DestinationNotice, Handover, Settled } from './protocol.ts';
 import type { OpenRecord } from './open-record.ts';
 
 /** It is posted when it has this much of anything, or when the lane ticks. */
@@ -17,6 +17,7 @@ export class Outbox {
   readonly #events = new EventRows();
   #records: number[] = [];
   #handovers: Handover[] = [];
+  #notices: DestinationNotice[] = [];
   #releasedRecords = 0;
   #releasedBytes = 0;
 
@@ -34,6 +35,10 @@ export class Outbox {
 
   handover(handover: Handover): void {
     this.#handovers.push(handover);
+  }
+
+  notice(notice: DestinationNotice): void {
+    this.#notices.push(notice);
   }
 
   /** All deliveries of the record have ended. */
@@ -59,29 +64,38 @@ export class Outbox {
   }
 
   post(): void {
+    if (this.#isEmpty) return;
     const attempts = this.#attempts.take();
     const events = this.#events.take();
-    if (attempts === null && events === null && this.#releasedRecords === 0 && this.#handovers.length === 0)
-      return;
     const records = Uint32Array.from(this.#records);
-    const message: Settled = {
-      kind: 'settled',
-      attempts: attempts?.bytes ?? null,
-      attemptRows: attempts?.rows ?? 0,
-      events: events?.bytes ?? null,
-      eventRows: events?.rows ?? 0,
-      records,
-      handovers: this.#handovers,
-      releasedRecords: this.#releasedRecords,
-      releasedBytes: this.#releasedBytes,
-    };
-    this.#records = [];
-    this.#handovers = [];
-    this.#releasedRecords = 0;
-    this.#releasedBytes = 0;
     const transfer: ArrayBuffer[] = [records.buffer];
     if (attempts !== null) transfer.push(attempts.bytes.buffer);
     if (events !== null) transfer.push(events.bytes.buffer);
-    this.#post(message, transfer);
+    this.#post(
+      {
+        kind: 'settled',
+        attempts: attempts?.bytes ?? null,
+        attemptRows: attempts?.rows ?? 0,
+        events: events?.bytes ?? null,
+        eventRows: events?.rows ?? 0,
+        records,
+        handovers: this.#handovers,
+        notices: this.#notices,
+        releasedRecords: this.#releasedRecords,
+        releasedBytes: this.#releasedBytes,
+      },
+      transfer,
+    );
+    this.#records = [];
+    this.#handovers = [];
+    this.#notices = [];
+    this.#releasedRecords = 0;
+    this.#releasedBytes = 0;
+  }
+
+  get #isEmpty(): boolean {
+    const holdsRows = this.#attempts.rows > 0 || this.#events.rows > 0;
+    const holdsOthers = this.#handovers.length > 0 || this.#notices.length > 0;
+    return !holdsRows && !holdsOthers && this.#releasedRecords === 0;
   }
 }

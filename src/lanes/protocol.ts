@@ -3,10 +3,11 @@
  * the layout of the packed batch. Nothing else is posted on a lane's port.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { DeliveryConfig, LedgerConfig } from '../config/config.ts';
+import type { ClassWeights, DeliveryConfig, LedgerConfig, LimitsConfig } from '../config/config.ts';
 import type { Destination } from '../domain/destination.ts';
 import type { FieldMapping } from '../domain/event.ts';
 import type { RecordHeader, Recovered } from '../domain/record.ts';
+import type { EndpointNotice } from './endpoint.ts';
 
 /** What a lane is started with. */
 export interface LaneTask {
@@ -20,6 +21,11 @@ export interface LaneTask {
     readonly default: FieldMapping;
     readonly byTopic: Readonly<Record<string, FieldMapping>>;
   };
+  readonly limits: LimitsConfig;
+  /** Of the classes of work in a lane. */
+  readonly weights: ClassWeights;
+  /** How many lanes the process has: each gets an equal part of what a channel may send. */
+  readonly lanes: number;
   /** Which process wrote a ledger row. */
   readonly instance: string;
 }
@@ -34,6 +40,8 @@ export type ToLane =
       readonly assignment: number;
       readonly topic: string;
       readonly partition: number;
+      /** Its topic is a delay topic: each record names the one delivery that is tried again. */
+      readonly isRetry: boolean;
       /** What a former owner delivered and did not commit, to be skipped. */
       readonly recovered: Recovered;
     }
@@ -55,9 +63,14 @@ export interface Settled {
   readonly attemptRows: number;
   readonly events: Uint8Array<ArrayBuffer> | null;
   readonly eventRows: number;
-  /** Pairs (assignment, sequence) whose deliveries have all ended: done once these rows are durable. */
+  /**
+   * Pairs (assignment, sequence) whose deliveries have all ended: done once these rows are durable. A lane lets go of
+   * a record in no other way while its assignment lasts: main gives whatever is not here to the lane's next thread.
+   */
   readonly records: Uint32Array<ArrayBuffer>;
   readonly handovers: readonly Handover[];
+  /** For the operator. */
+  readonly notices: readonly DestinationNotice[];
   /** What the lane let go of: done and abandoned records alike. */
   readonly releasedRecords: number;
   readonly releasedBytes: number;
@@ -65,11 +78,22 @@ export interface Settled {
 
 /** A record or delivery that leaves by a Kafka topic; its record stays open until the broker has it. */
 export interface Handover {
-  readonly to: 'dead_letter' | 'bad_event';
+  readonly to: 'dead_letter' | 'bad_event' | 'retry';
   readonly assignment: number;
   readonly sequence: number;
   readonly key: Uint8Array<ArrayBuffer> | null;
   readonly value: Uint8Array<ArrayBuffer> | null;
   /** The record's own headers, then ours. */
   readonly headers: readonly RecordHeader[];
+  /** `retry` only: not before this, Unix epoch milliseconds; 0 otherwise. */
+  readonly dueAtMs: number;
+  /** One TSV row of `attempts` that is true once the broker has the hand-over; null when there is none. */
+  readonly row: Uint8Array<ArrayBuffer> | null;
+}
+
+/** What has become of a destination of a tenant. */
+export interface DestinationNotice {
+  readonly tenant: string;
+  readonly destination: string;
+  readonly notice: EndpointNotice;
 }

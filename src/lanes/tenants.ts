@@ -1,28 +1,69 @@
 import type { RouteTable, TenantRoutes } from '../route/route-table.ts';
 import type { Destination } from '../domain/destination.ts';
+import type { TokenBucket } from '../limit/token-bucket.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
 
 /** Beyond this many tenants a lane forgets those that are at rest. */
 const REMEMBERED_TENANTS = 10_000;
 
-/** A tenant in its lane: its routes, and the queue of each destination it ever used. */
+/** How much of a tenant is decoded and waits for its turn, over all of its destinations. */
+export class TenantLoad {
+  readonly tenant: string;
+  waiting = 0;
+  /** Nothing more of it is decoded for now. */
+  isParked = false;
+
+  constructor(tenant: string) {
+    this.tenant = tenant;
+  }
+}
+
+/** What a tenant's queues share. */
+export interface TenantParts {
+  readonly load: TenantLoad;
+  /** Of all of its destinations together; null when it has no limit. */
+  readonly bucket: TokenBucket | null;
+  /** When its partition was assigned, monotonic: before that another process may have sent. */
+  readonly sinceMs: number;
+}
+
+/** What tenants are made of. */
+export interface TenantMakers {
+  openBucket(tenant: string, sinceMs: number): TokenBucket | null;
+  openQueue(destination: Destination, parts: TenantParts): DeliveryQueue;
+}
+
+/** A tenant in its lane: its routes, its limit, and the queue of each destination it ever used. */
 export class Tenant {
   readonly routes: TenantRoutes;
+  readonly load: TenantLoad;
+  /** Partition number its records come from; with that partition it leaves this process. */
+  readonly partition: number;
   readonly #queues: (DeliveryQueue | undefined)[] = [];
-  readonly #openQueue: (destination: Destination) => DeliveryQueue;
+  readonly #parts: TenantParts;
+  readonly #makers: TenantMakers;
 
-  constructor(routes: TenantRoutes, openQueue: (destination: Destination) => DeliveryQueue) {
+  constructor(routes: TenantRoutes, partition: number, parts: TenantParts, makers: TenantMakers) {
     this.routes = routes;
-    this.#openQueue = openQueue;
+    this.partition = partition;
+    this.load = parts.load;
+    this.#parts = parts;
+    this.#makers = makers;
   }
 
   /** @param index of one of `routes.destinations`. */
   queue(index: number): DeliveryQueue {
     const known = this.#queues[index];
     if (known !== undefined) return known;
-    const queue = this.#openQueue(this.routes.destinations[index] as Destination);
+    const queue = this.#makers.openQueue(this.routes.destinations[index] as Destination, this.#parts);
     this.#queues[index] = queue;
     return queue;
+  }
+
+  /** Undefined when the tenant has no such destination any more. */
+  queueOf(destinationId: string): DeliveryQueue | undefined {
+    const index = this.routes.destinations.findIndex(({ id }) => id === destinationId);
+    return index < 0 ? undefined : this.queue(index);
   }
 
   *queues(): Generator<DeliveryQueue> {
@@ -31,8 +72,9 @@ export class Tenant {
 
   /** Whether forgetting it would lose nothing, not even the state of a bucket. */
   isAtRest(nowMs: number): boolean {
-    return this.#queues.every(
-      (queue) => queue === undefined || (queue.isIdle && (queue.bucket?.isFull(nowMs) ?? true)),
+    return (
+      (this.#parts.bucket?.isFull(nowMs) ?? true) &&
+      this.#queues.every((queue) => queue === undefined || (queue.isIdle && queue.endpoint.isPristine(nowMs)))
     );
   }
 }
@@ -40,32 +82,39 @@ export class Tenant {
 /** The tenants of one lane, bounded: only this lane ever knows anything about them. */
 export class Tenants {
   readonly #routes: RouteTable;
-  readonly #openQueue: (destination: Destination) => DeliveryQueue;
+  readonly #makers: TenantMakers;
   readonly #nowMs: () => number;
   readonly #tenants = new Map<string, Tenant>();
   #sweepAt = REMEMBERED_TENANTS;
 
-  constructor(
-    routes: RouteTable,
-    openQueue: (destination: Destination) => DeliveryQueue,
-    nowMs: () => number,
-  ) {
+  constructor(routes: RouteTable, makers: TenantMakers, nowMs: () => number) {
     this.#routes = routes;
-    this.#openQueue = openQueue;
+    this.#makers = makers;
     this.#nowMs = nowMs;
   }
 
-  get(name: string): Tenant {
+  /**
+   * @param partition number of the partition that brings it now.
+   * @param sinceMs when that partition was assigned, monotonic.
+   */
+  get(name: string, partition: number, sinceMs: number): Tenant {
     const known = this.#tenants.get(name);
     if (known !== undefined) return known;
     if (this.#tenants.size >= this.#sweepAt) this.#forgetResting();
-    const tenant = new Tenant(this.#routes.forTenant(name), this.#openQueue);
+    const parts = { load: new TenantLoad(name), bucket: this.#makers.openBucket(name, sinceMs), sinceMs };
+    const tenant = new Tenant(this.#routes.forTenant(name), partition, parts, this.#makers);
     this.#tenants.set(name, tenant);
     return tenant;
   }
 
   *queues(): Generator<DeliveryQueue> {
     for (const tenant of this.#tenants.values()) yield* tenant.queues();
+  }
+
+  /** A partition number has left this process: what is known of its tenants is another's to know now. */
+  forgetPartition(partition: number): void {
+    for (const [name, tenant] of this.#tenants)
+      if (tenant.partition === partition) this.#tenants.delete(name);
   }
 
   #forgetResting(): void {

@@ -5,20 +5,23 @@ import { HttpClient } from '../deliver/http-client.ts';
 import { NameResolver } from '../deliver/name-resolver.ts';
 import { addressVerdict, compileRanges } from '../domain/addresses.ts';
 import { systemClock } from '../domain/clock.ts';
-import type { Destination } from '../domain/destination.ts';
-import { TokenBucket } from '../limit/token-bucket.ts';
+import type { RateLimit } from '../domain/destination.ts';
+import { BucketChain } from '../limit/bucket-chain.ts';
+import { TokenBucket, shareOf } from '../limit/token-bucket.ts';
 import { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
 import { RouteTable } from '../route/route-table.ts';
 import { Alarm } from './alarm.ts';
 import { Attempts } from './attempts.ts';
-import { DeliveryQueue } from './delivery-queue.ts';
+import { DeliveryQueue, type QueueClocks } from './delivery-queue.ts';
+import { Endpoint } from './endpoint.ts';
 import { EventReader } from './event-reader.ts';
 import { Lane } from './lane.ts';
 import { LedgerEntries } from './ledger-entries.ts';
 import { Outbox } from './outbox.ts';
+import { Outcomes } from './outcomes.ts';
 import type { FromLane, LaneTask, ToLane } from './protocol.ts';
-import { Tenants } from './tenants.ts';
+import { Tenants, type TenantMakers } from './tenants.ts';
 
 const TICK_MS = 20;
 const USER_AGENT = 'EventDispatch/1';
@@ -28,6 +31,7 @@ export function runLane(task: LaneTask): Promise<void> {
   if (isMainThread) throw new Error('a lane runs in a worker thread, not on the main thread');
   const { lane, client, counters } = composeLane(task);
   const ticker = setInterval(() => {
+    counters.add(laneSlots.heartbeat);
     counters.set(laneSlots.busySeconds, performance.eventLoopUtilization().active / 1000);
     lane.tick();
   }, TICK_MS);
@@ -60,40 +64,44 @@ function composeLane(task: LaneTask): ComposedLane {
   });
   const entries = new LedgerEntries(outbox, clock, { instance: task.instance, lane: task.lane });
   const client = new HttpClient(task.delivery, connectorOf(task), clock.monotonicMs());
-  const alarm = new Alarm(clock);
-  const attempts = new Attempts({
-    client,
+  const clocks = { alarm: new Alarm(clock), wallMs: clock.wallMs };
+  const outcomes = new Outcomes({
     clock,
     random: Math.random,
     entries,
     outbox,
     counters,
+    onEnded: (delivery) => {
+      delivery.queue.leave(delivery);
+      lane.endDelivery(delivery);
+    },
+  });
+  const attempts = new Attempts({
+    client,
+    clock,
+    counters,
+    outcomes,
     read: {
       maxExcerptBytes: task.ledger.responseExcerptBytes,
       maxResponseBytes: task.delivery.maxResponseBytes,
     },
-    onEnded: (delivery) => {
-      lane.endDelivery(delivery.record);
+    onFewWaiting: (load) => {
+      lane.unpark(load);
+    },
+    onNotice: ({ event, queue }, notice) => {
+      if (notice === 'breaker_opened') counters.add(laneSlots.breakersOpened);
+      if (notice === 'disabled') counters.add(laneSlots.destinationsDisabled);
+      outbox.notice({ tenant: event.tenant, destination: queue.destination.id, notice });
     },
     onRoom: () => {
       lane.takeRecords();
     },
   });
-  const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
-  const openQueue = (destination: Destination): DeliveryQueue =>
-    new DeliveryQueue(
-      destination,
-      ['content-type', CONTENT_TYPE[destination.format], 'user-agent', USER_AGENT, ...destination.headers],
-      client.origin(destination.origin),
-      destination.rateLimit &&
-        new TokenBucket(destination.rateLimit.ratePerSecond, destination.rateLimit.burst),
-      { destination: counters.destination(indexOf.get(destination) ?? 0), lane: counters },
-      attempts,
-      alarm,
-    );
-  const tenants = new Tenants(new RouteTable(task.destinations), openQueue, clock.monotonicMs);
+  const makers = tenantMakers(task, { client, counters, attempts, clocks });
+  const tenants = new Tenants(new RouteTable(task.destinations), makers, clock.monotonicMs);
   const lane = new Lane({
     fields: task.fields,
+    weights: task.weights,
     clock,
     reader: new EventReader(),
     tenants,
@@ -103,6 +111,60 @@ function composeLane(task: LaneTask): ComposedLane {
     counters,
   });
   return { lane, client, counters };
+}
+
+interface QueueParts {
+  readonly client: HttpClient;
+  readonly counters: LaneCounters;
+  readonly attempts: Attempts;
+  readonly clocks: QueueClocks;
+}
+
+/** How the limits of a tenant and the queues of its destinations are made, from the configuration. */
+function tenantMakers(task: LaneTask, { client, counters, attempts, clocks }: QueueParts): TenantMakers {
+  const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
+  const channels = channelBuckets(task);
+  const { tenants } = task.limits;
+  return {
+    openBucket: (tenant, sinceMs) => bucketOf(tenants.byTenant[tenant] ?? tenants.default, sinceMs),
+    openQueue: (destination, { load, bucket, sinceMs }) =>
+      new DeliveryQueue(
+        destination,
+        ['content-type', CONTENT_TYPE[destination.format], 'user-agent', USER_AGENT, ...destination.headers],
+        client.origin(destination.origin),
+        new Endpoint(
+          destination,
+          new BucketChain(
+            channels.get(destination.channel) ?? null,
+            bucket,
+            bucketOf(destination.rateLimit, sinceMs),
+          ),
+          Math.random,
+        ),
+        load,
+        { destination: counters.destination(indexOf.get(destination) ?? 0), lane: counters },
+        attempts,
+        clocks,
+      ),
+  };
+}
+
+/** A channel's limit holds for the process, and each lane has an equal part of it. */
+function channelBuckets({ limits, lanes }: LaneTask): ReadonlyMap<string, TokenBucket> {
+  return new Map(
+    Object.entries(limits.channels).map(([channel, limit]) => {
+      const { ratePerSecond, burst } = shareOf(limit, 1 / lanes);
+      return [channel, new TokenBucket(ratePerSecond, burst)];
+    }),
+  );
+}
+
+/** Empty as of when its partition came here: the former owner may have sent a burst just before. */
+function bucketOf(limit: RateLimit | null, sinceMs: number): TokenBucket | null {
+  if (limit === null) return null;
+  const bucket = new TokenBucket(limit.ratePerSecond, limit.burst);
+  bucket.startEmpty(sinceMs);
+  return bucket;
 }
 
 function connectorOf({ delivery }: LaneTask): ReturnType<typeof guardedConnector> {

@@ -10,6 +10,8 @@ import { retryDelayMs } from './retry-delay.ts';
  * would tell as much, and cost the main thread more than all else it does per row.
  */
 const TOKEN_BYTES = 16;
+/** Copying this much costs less than passing it on by itself. */
+const SMALL_PIECE_BYTES = 4 * 1024;
 
 /** What a lane finished, already encoded. Never split, so a record's rows and its end stay together. */
 export interface LedgerChunk {
@@ -373,5 +375,17 @@ function partOf(table: LedgerTable, chunks: readonly LedgerChunk[]): Part {
     rows += table === 'attempts' ? chunk.attemptRows : chunk.eventRows;
   }
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return { table, pieces, bytes, rows, token: randomBytes(TOKEN_BYTES).toString('hex') };
+  return { table, pieces: joined(pieces), bytes, rows, token: randomBytes(TOKEN_BYTES).toString('hex') };
+}
+
+/** Runs of small pieces as one each: the row of a hand-over comes alone, and each piece is a write of its own. */
+function joined(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const result: Uint8Array[] = [];
+  for (let start = 0, end = 0; start < pieces.length; start = end) {
+    while (end < pieces.length && (pieces[end] as Uint8Array).length < SMALL_PIECE_BYTES) end++;
+    if (end - start > 1) result.push(Buffer.concat(pieces.slice(start, end)));
+    else result.push(pieces[start] as Uint8Array);
+    end = Math.max(end, start + 1);
+  }
+  return result;
 }

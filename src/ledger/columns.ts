@@ -50,6 +50,12 @@ export const LEDGER_COLUMNS = {
     ['duration_us', 'UInt32'],
     ['next_attempt_at', `Nullable(${TIME})`],
     ['response', 'String'],
+    ['class', NAME],
+    ['ambiguous', 'Bool'],
+    ['hand_over', NAME],
+    ['retry_topic', NAME],
+    ['retry_partition', 'UInt32'],
+    ['retry_offset', 'Int64'],
   ],
 } as const satisfies Record<string, readonly Column[]>;
 

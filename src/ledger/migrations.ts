@@ -99,6 +99,22 @@ const MIGRATIONS: readonly Migration[] = [
       SETTINGS non_replicated_deduplication_window = ${DEDUPLICATION_WINDOW}`,
     ],
   },
+  {
+    version: 3,
+    name: 'retries',
+    statements: [
+      // Rows of before read as first attempts that handed nothing over. The index
+      // serves the recovery of a delay topic's partition as record_place does that of a source.
+      `ALTER TABLE attempts
+        ADD COLUMN IF NOT EXISTS class LowCardinality(String),
+        ADD COLUMN IF NOT EXISTS ambiguous Bool,
+        ADD COLUMN IF NOT EXISTS hand_over LowCardinality(String),
+        ADD COLUMN IF NOT EXISTS retry_topic LowCardinality(String),
+        ADD COLUMN IF NOT EXISTS retry_partition UInt32,
+        ADD COLUMN IF NOT EXISTS retry_offset Int64,
+        ADD INDEX IF NOT EXISTS retry_place (retry_topic, retry_partition, retry_offset) TYPE minmax GRANULARITY 1`,
+    ],
+  },
 ];
 
 /** Two processes may migrate at once and both note a version: rows of one version replace one another. */

@@ -63,6 +63,16 @@ export interface AttemptRow {
   nextAttemptAtMs: number;
   /** An excerpt of the receiver's answer. */
   response: string;
+  /** What the attempt was judged to be; empty where there was no attempt. */
+  attemptClass: string;
+  /** The receiver may have taken it although it failed. */
+  ambiguous: boolean;
+  /** Where the delivery went instead: `retry`, `dead_letter`, `bad_event`; empty when it stayed or ended. */
+  handOver: string;
+  /** The place of the delay topic's record that was tried; empty and 0 for a record of a source topic. */
+  retryTopic: string;
+  retryPartition: number;
+  retryOffset: number;
 }
 
 /** Rows in an ArrayBuffer of their own, ready to be transferred. */
@@ -145,6 +155,12 @@ export class AttemptRows {
     if (row.nextAttemptAtMs > 0) b.time(row.nextAttemptAtMs);
     else b.null();
     b.text(row.response);
+    b.text(row.attemptClass);
+    b.bool(row.ambiguous);
+    b.text(row.handOver);
+    b.text(row.retryTopic);
+    b.uint(row.retryPartition, MAX_UINT32);
+    b.uint(row.retryOffset, Number.MAX_SAFE_INTEGER);
     b.endRow();
   }
 
@@ -164,6 +180,9 @@ function attemptTextUnits(row: AttemptRow): number {
     row.channel.length +
     row.outcome.length +
     row.reason.length +
-    row.response.length
+    row.response.length +
+    row.attemptClass.length +
+    row.handOver.length +
+    row.retryTopic.length
   );
 }

@@ -31,6 +31,16 @@ export const laneSlots = {
   responseBytes: 24,
   busySeconds: 25,
   connections: 26,
+  /** Grows with every tick of the lane: its event loop turns. */
+  heartbeat: 27,
+  /** The record in work, by assignment (0: none) and sequence: what a thread that dies now died of. */
+  suspectAssignment: 28,
+  suspectSequence: 29,
+  deliveriesExpired: 30,
+  deliveriesSkipped: 31,
+  deliveriesRefused: 32,
+  breakersOpened: 33,
+  destinationsDisabled: 34,
 } as const;
 export type LaneSlotName = keyof typeof laneSlots;
 export type LaneSlot = (typeof laneSlots)[LaneSlotName];

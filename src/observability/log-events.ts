@@ -24,6 +24,15 @@ export const LOG_EVENTS = {
     level: 'info',
     text: 'no kafka.brokers: using the embedded broker, which keeps nothing',
   },
+  topics_created: { level: 'info', text: 'topics created' },
+  source_topics_missing: {
+    level: 'warn',
+    text: 'some of kafka.topics are not there; they are read once they are',
+  },
+  partition_counts_differ: {
+    level: 'warn',
+    text: 'source topics have different numbers of partitions, so limits and order of a tenant hold per process only',
+  },
   kafka_error: { level: 'warn', text: 'Kafka client error; the client reconnects by itself' },
   partitions_assigned: { level: 'info', text: 'partitions assigned' },
   partitions_revoked: { level: 'info', text: 'partitions revoked' },
@@ -37,14 +46,29 @@ export const LOG_EVENTS = {
     text: 'schema lookup failed; the partition waits and it is tried again',
   },
 
+  lane_restarted: {
+    level: 'warn',
+    text: 'a lane thread ended and is replaced; what it had open is sent to the next one',
+  },
   lane_failed: {
     level: 'error',
-    text: 'a lane thread ended, so the process ends; what it had open is read again',
+    text: 'a lane can’t be restarted, so the process ends; what it had open is read again',
+  },
+
+  breaker_opened: { level: 'warn', text: 'a destination fails; it gets probes only until it answers' },
+  breaker_closed: { level: 'info', text: 'a destination answers again' },
+  destination_failing: {
+    level: 'warn',
+    text: 'a destination has done nothing but fail for this share of the time after which it is disabled',
+  },
+  destination_disabled: {
+    level: 'error',
+    text: 'a destination is disabled: it said that it is gone (410), or has failed for too long',
   },
 
   handover_failed: {
     level: 'warn',
-    text: 'producing to a dead-letter or bad-event topic failed; it is tried again',
+    text: 'producing to a dead-letter, bad-event or delay topic failed; it is tried again',
   },
 
   ledger_migrated: { level: 'info', text: 'ledger tables are up to date' },

@@ -22,6 +22,8 @@ export interface MainStats {
   readonly ledger: LedgerStats;
   readonly deadLetters: HandoverStats;
   readonly badEvents: HandoverStats;
+  /** To delay topics, hops from one to the next included. */
+  readonly retries: HandoverStats;
   readonly schemaLookups: SchemaLookupStats;
 }
 

@@ -181,14 +181,32 @@ export const METRICS = {
   eventdispatch_deliveries_total: {
     type: 'counter',
     unit: 'deliveries',
-    labels: { outcome: ['delivered', 'dead', 'rejected'] },
+    labels: { outcome: ['delivered', 'dead', 'rejected', 'expired', 'skipped_disabled'] },
     help: 'Deliveries that ended, by final outcome.',
+  },
+  eventdispatch_deliveries_refused_total: {
+    type: 'counter',
+    unit: 'deliveries',
+    labels: {},
+    help: 'Deliveries that went to a delay topic unsent: a breaker was open, or the receiver had asked for a pause.',
+  },
+  eventdispatch_breakers_opened_total: {
+    type: 'counter',
+    unit: 'count',
+    labels: {},
+    help: 'Times a circuit breaker opened, of any destination of any tenant.',
+  },
+  eventdispatch_destinations_disabled_total: {
+    type: 'counter',
+    unit: 'count',
+    labels: {},
+    help: 'Destinations of a tenant that were disabled: by a 410, or after nothing but failures for too long.',
   },
   eventdispatch_retries_scheduled_total: {
     type: 'counter',
     unit: 'attempts',
     labels: {},
-    help: 'Failed attempts that another one follows.',
+    help: 'Attempts, failed or not made, that another one follows.',
   },
   eventdispatch_requests_in_flight: {
     type: 'gauge',
@@ -289,13 +307,13 @@ export const METRICS = {
   eventdispatch_handovers_total: {
     type: 'counter',
     unit: 'records',
-    labels: { to: ['dead_letter', 'bad_event'], result: ['ok', 'failed'] },
-    help: 'Records produced to the dead-letter and bad-event topics. A failed one is produced again.',
+    labels: { to: ['dead_letter', 'bad_event', 'retry'], result: ['ok', 'failed'] },
+    help: 'Records produced to the dead-letter, bad-event and delay topics. A failed one is produced again.',
   },
   eventdispatch_handovers_pending: {
     type: 'gauge',
     unit: 'records',
-    labels: { to: ['dead_letter', 'bad_event'] },
+    labels: { to: ['dead_letter', 'bad_event', 'retry'] },
     help: 'Records produced that the broker has not acknowledged yet.',
   },
   eventdispatch_schema_lookups_total: {

@@ -107,7 +107,12 @@ const READERS: Readonly<Record<MetricName, Reader>> = {
     delivered: laneSlots.deliveriesDelivered,
     dead: laneSlots.deliveriesDead,
     rejected: laneSlots.deliveriesRejected,
+    expired: laneSlots.deliveriesExpired,
+    skipped_disabled: laneSlots.deliveriesSkipped,
   }),
+  eventdispatch_deliveries_refused_total: laneSum(laneSlots.deliveriesRefused),
+  eventdispatch_breakers_opened_total: laneSum(laneSlots.breakersOpened),
+  eventdispatch_destinations_disabled_total: laneSum(laneSlots.destinationsDisabled),
   eventdispatch_retries_scheduled_total: laneSum(laneSlots.retriesScheduled),
   eventdispatch_requests_in_flight: laneSum(laneSlots.inFlight),
   eventdispatch_deliveries_queued: laneSum(laneSlots.queuedDeliveries),
@@ -158,6 +163,7 @@ function perHandover(
   return [
     ...samples(main.deadLetters, { to: 'dead_letter' }),
     ...samples(main.badEvents, { to: 'bad_event' }),
+    ...samples(main.retries, { to: 'retry' }),
   ];
 }
 

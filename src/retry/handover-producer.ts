@@ -1,4 +1,7 @@
+import type { Clock } from '../domain/clock.ts';
 import type { RecordHeader } from '../domain/record.ts';
+import { delayFor } from './delay-choice.ts';
+import type { DelayTopics } from './delay-topics.ts';
 
 /** The broker's and librdkafka's code for a record that is too large. */
 const MESSAGE_TOO_LARGE = 10;
@@ -7,12 +10,16 @@ const OUR_HEADERS = 'eventdispatch-';
 
 /** What leaves by a Kafka topic instead of over HTTP. */
 export interface HandoverRecord {
-  readonly to: 'dead_letter' | 'bad_event';
+  readonly to: 'dead_letter' | 'bad_event' | 'retry';
   readonly assignment: number;
   readonly sequence: number;
-  readonly key: Uint8Array<ArrayBuffer> | null;
-  readonly value: Uint8Array<ArrayBuffer> | null;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
   readonly headers: readonly RecordHeader[];
+  /** `retry` only: not before this, Unix epoch milliseconds. */
+  readonly dueAtMs: number;
+  /** A ledger row that is true once the broker has it. */
+  readonly row: Uint8Array<ArrayBuffer> | null;
 }
 
 /** What it needs of a producer; errors carry Kafka's code. */
@@ -40,90 +47,124 @@ export interface HandoverCounts {
 export interface HandoverStats {
   readonly deadLetters: HandoverCounts;
   readonly badEvents: HandoverCounts;
+  readonly retries: HandoverCounts;
   pendingRecords: number;
   pendingBytes: number;
 }
 
+export interface HandoverOptions {
+  readonly producer: RecordProducer;
+  readonly topics: Readonly<Record<Exclude<HandoverRecord['to'], 'retry'>, string>>;
+  readonly delayTopics: DelayTopics;
+  /** The partition that a retry goes to, that of its record; null when its assignment has ended. */
+  partitionOf(assignment: number): number | null;
+  readonly clock: Clock;
+  /** The broker has it; from now on its row is true. */
+  onDurable(handover: Pick<HandoverRecord, 'assignment' | 'sequence' | 'row'>): void;
+  onFailure(topic: string, message: string): void;
+}
+
 /**
- * Writes dead letters and bad events to their topics, each until the broker has
+ * Writes dead letters, bad events and retries to their topics, each until the broker has
  * it: a refused or timed-out record is offered again, for ever, because its source
  * offset stays open meanwhile and nothing else keeps it. One that the broker will
  * never take, being too large, goes without its value, if need be without its own
- * key and headers too: the source offset in ours still points to them.
+ * key and headers too: the source offset in ours still points to them. A retry is
+ * its record, so it is never made lighter; delay topics are made to take the largest.
+ *
+ * A retry goes to the delay topic that fits what is left to its due time when it
+ * is offered, so each topic's records are appended in the order of their due
+ * times. One whose assignment has ended is let go, since the next owner reads its
+ * record again.
  */
 export class HandoverProducer {
   readonly stats: HandoverStats = {
     deadLetters: { produced: 0, failed: 0, pending: 0 },
     badEvents: { produced: 0, failed: 0, pending: 0 },
+    retries: { produced: 0, failed: 0, pending: 0 },
     pendingRecords: 0,
     pendingBytes: 0,
   };
-  readonly #producer: RecordProducer;
-  readonly #topics: Readonly<Record<HandoverRecord['to'], string>>;
-  readonly #onDurable: (assignment: number, sequence: number) => void;
-  readonly #onFailure: (topic: string, message: string) => void;
+  readonly #options: HandoverOptions;
+  readonly #delayTopics: readonly string[];
+  readonly #delaysMs: readonly number[];
   #backlog: HandoverRecord[] = [];
   #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
 
-  constructor(
-    producer: RecordProducer,
-    topics: Readonly<Record<HandoverRecord['to'], string>>,
-    onDurable: (assignment: number, sequence: number) => void,
-    onFailure: (topic: string, message: string) => void,
-  ) {
-    this.#producer = producer;
-    this.#topics = topics;
-    this.#onDurable = onDurable;
-    this.#onFailure = onFailure;
+  constructor(options: HandoverOptions) {
+    this.#options = options;
+    this.#delayTopics = [...options.delayTopics.keys()];
+    this.#delaysMs = [...options.delayTopics.values()];
   }
 
   add(handover: HandoverRecord): void {
     this.stats.pendingRecords++;
-    this.stats.pendingBytes += handover.value?.length ?? 0;
+    this.stats.pendingBytes += sizeOf(handover);
     this.#counts(handover).pending++;
     this.#produce(handover, handover);
   }
 
+  /** Offers nothing again, and hears no more acks. */
   stop(): void {
+    this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
   #produce(handover: HandoverRecord, content: Content): void {
-    const topic = this.#topics[handover.to];
+    const partition = handover.to === 'retry' ? this.#options.partitionOf(handover.assignment) : null;
+    if (handover.to === 'retry' && partition === null) {
+      this.#letGo(handover);
+      return;
+    }
+    const topic = this.#topicFor(handover);
     const onAck = (error: (Error & { readonly code: number }) | null): void => {
+      if (this.#stopped) return;
       if (error === null) {
         this.#done(handover);
         return;
       }
-      const lighter = error.code === MESSAGE_TOO_LARGE ? lighterThan(content) : null;
+      const isTooLarge = error.code === MESSAGE_TOO_LARGE && handover.to !== 'retry';
+      const lighter = isTooLarge ? lighterThan(content) : null;
       if (lighter !== null) this.#produce(handover, lighter);
       else this.#again(handover, topic, error.message);
     };
     const { key, value, headers } = content;
     try {
-      if (!this.#producer.produce(topic, null, bufferOf(key), bufferOf(value), headers, onAck))
+      const { producer } = this.#options;
+      if (!producer.produce(topic, partition, bufferOf(key), bufferOf(value), headers, onAck))
         this.#later(handover);
     } catch (error) {
       onAck(error as Error & { readonly code: number });
     }
   }
 
+  #topicFor({ to, dueAtMs }: HandoverRecord): string {
+    if (to !== 'retry') return this.#options.topics[to];
+    const remainingMs = dueAtMs - this.#options.clock.wallMs();
+    return this.#delayTopics[delayFor(this.#delaysMs, remainingMs)] as string;
+  }
+
   #done(handover: HandoverRecord): void {
+    this.#letGo(handover);
+    this.#counts(handover).produced++;
+    this.#options.onDurable(handover);
+  }
+
+  #letGo(handover: HandoverRecord): void {
     this.stats.pendingRecords--;
-    this.stats.pendingBytes -= handover.value?.length ?? 0;
-    const counts = this.#counts(handover);
-    counts.pending--;
-    counts.produced++;
-    this.#onDurable(handover.assignment, handover.sequence);
+    this.stats.pendingBytes -= sizeOf(handover);
+    this.#counts(handover).pending--;
   }
 
   #again(handover: HandoverRecord, topic: string, message: string): void {
     this.#counts(handover).failed++;
-    this.#onFailure(topic, message);
+    this.#options.onFailure(topic, message);
     this.#later(handover);
   }
 
   #counts({ to }: HandoverRecord): HandoverCounts {
+    if (to === 'retry') return this.stats.retries;
     return to === 'dead_letter' ? this.stats.deadLetters : this.stats.badEvents;
   }
 
@@ -155,6 +196,10 @@ function note(name: string, count: number): RecordHeader {
   return [`${OUR_HEADERS}${name}`, Buffer.from(String(count))];
 }
 
-function bufferOf(bytes: Uint8Array<ArrayBuffer> | null): Buffer | null {
+function sizeOf({ value, row }: HandoverRecord): number {
+  return (value?.length ?? 0) + (row?.length ?? 0);
+}
+
+function bufferOf(bytes: Uint8Array | null): Buffer | null {
   return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

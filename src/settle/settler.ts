@@ -12,6 +12,14 @@ export interface SettledWork {
   readonly releasedBytes: number;
 }
 
+/** A hand-over that the broker has. */
+export interface DurableHandover {
+  readonly assignment: number;
+  readonly sequence: number;
+  /** One TSV row of `attempts`; null when there is none. */
+  readonly row: Uint8Array<ArrayBuffer> | null;
+}
+
 export interface SettlerOptions<Work extends SettledWork> {
   /** The frontiers: what is held is not durable. */
   readonly records: {
@@ -35,6 +43,10 @@ export interface SettlerOptions<Work extends SettledWork> {
  * admission and once more by each hand-over; the ledger's ack releases the former,
  * the broker's ack the latter. Hand-overs are counted before the rows go on, so
  * that a record can never look durable between the two.
+ *
+ * A hand-over that has a ledger row gives it to the ledger at the broker's ack, not
+ * before, so that the row is true whenever it is read; the ledger's ack then
+ * releases what the hand-over held.
  */
 export class Settler<Work extends SettledWork> {
   readonly #options: SettlerOptions<Work>;
@@ -70,8 +82,18 @@ export class Settler<Work extends SettledWork> {
     }
   }
 
-  /** The broker has a hand-over of this record. */
-  onHandoverAck(assignment: number, sequence: number): void {
-    this.#options.records.release(assignment, sequence);
+  /** The broker has a hand-over of this record; `row` is what the ledger may now be told of it. */
+  onHandoverAck({ assignment, sequence, row }: DurableHandover): void {
+    if (row === null) {
+      this.#options.records.release(assignment, sequence);
+      return;
+    }
+    this.#options.ledger.add({
+      attempts: row,
+      attemptRows: 1,
+      events: null,
+      eventRows: 0,
+      records: Uint32Array.of(assignment, sequence),
+    });
   }
 }

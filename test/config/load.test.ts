@@ -43,7 +43,18 @@ describe('the file', () => {
         maxResponseBytes: 65_536,
         dns: { maxTtlMs: 300_000 },
       },
-      lanes: { maxRecords: 4096, maxBytes: 16 * 1024 * 1024 },
+      retry: {
+        topicPrefix: 'eventdispatch.retry',
+        delaysMs: [1_000, 5_000, 30_000, 120_000, 600_000, 3_600_000, 21_600_000, 86_400_000],
+      },
+      limits: { channels: {}, tenants: { default: null, byTenant: {} } },
+      lanes: {
+        maxRecords: 4096,
+        maxBytes: 16 * 1024 * 1024,
+        tenantShare: 0.5,
+        weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
+        stallTimeoutMs: 30_000,
+      },
       ledger: {
         batchMaxRows: 20_000,
         batchMaxBytes: 8 * 1024 * 1024,
@@ -67,8 +78,31 @@ describe('the file', () => {
         headers: [],
         rateLimit: null,
         maxInFlight: 32,
+        minInFlight: 1,
+        adaptive: false,
         timeoutMs: 10_000,
-        retry: { maxAttempts: 3, initialDelayMs: 500, maxDelayMs: 5_000 },
+        retry: {
+          maxAttempts: { high: 5, normal: 3, low: 2 },
+          initialDelayMs: 500,
+          maxDelayMs: 600_000,
+          scheduleMs: null,
+          maxAgeMs: null,
+          maxRetryAfterMs: 3_600_000,
+          maxShare: 0.5,
+        },
+        breaker: {
+          consecutiveFailures: 5,
+          failureRate: 0.5,
+          windowMs: 30_000,
+          minimumVolume: 20,
+          openMs: 30_000,
+          maxOpenMs: 600_000,
+          disableAfterMs: null,
+        },
+        order: 'none',
+        poison: { maxBlockMs: 600_000, then: 'park' },
+        expireAfterMs: null,
+        weight: 1,
       },
     ]);
   });
@@ -94,7 +128,7 @@ destinations:
       timeoutMs: 3_000,
       maxInFlight: 7,
       rateLimit: { ratePerSecond: 1.5, burst: 2 },
-      retry: { maxAttempts: 5, initialDelayMs: 500, maxDelayMs: 5_000 },
+      retry: { maxAttempts: { high: 5, normal: 5, low: 5 }, initialDelayMs: 500, maxDelayMs: 600_000 },
       format: 'data',
       channel: 'sms',
     });
@@ -104,7 +138,7 @@ destinations:
       timeoutMs: 1_000,
       maxInFlight: 7,
       rateLimit: null,
-      retry: { maxAttempts: 5, initialDelayMs: 500, maxDelayMs: 9_000 },
+      retry: { maxAttempts: { high: 5, normal: 5, low: 5 }, initialDelayMs: 500, maxDelayMs: 9_000 },
       format: 'cloudevents',
       headers: ['X-Key', 'v'],
     });
@@ -216,7 +250,7 @@ destinations:
     expect(head).toMatch(/^#/);
     const uncommented = `kafka:\n${body.join('')}`
       // A commented line that holds a key or a list item is an example; others are prose.
-      .replace(/^( *)# ((?: *)(?:[a-zA-Z.]+:(?: \S.*)?|- .*))$/gm, '$1$2')
+      .replace(/^( *)# ((?: *)(?:[a-zA-Z][\w.-]*:(?: \S.*)?|- .*))$/gm, '$1$2')
       .replace(/^.*caFile: .*$/gm, '')
       .replace('/run/secrets/clickhouse', 'secret')
       .replace('folder: ./schemas', 'folder: .');

@@ -222,8 +222,8 @@ const cases: readonly Case[] = [
   },
   {
     mistake: 'the same among the defaults',
-    yaml: `${MINIMAL}defaults:\n  retry:\n    initialDelay: 10s\n`,
-    says: 'eventdispatch.yaml:5 defaults.retry.initialDelay: "10s" is not allowed; allowed: maxDelay at least as long as initialDelay',
+    yaml: `${MINIMAL}defaults:\n  retry:\n    initialDelay: 1h\n`,
+    says: 'eventdispatch.yaml:5 defaults.retry.initialDelay: "1h" is not allowed; allowed: maxDelay at least as long as initialDelay',
   },
   // Kafka
   {

@@ -7,6 +7,7 @@ import {
   formatSize,
   parseDurationMs,
   parseRatePerSecond,
+  parseShare,
   parseSizeBytes,
 } from '../../src/config/units.ts';
 
@@ -16,6 +17,21 @@ const RATE_SECONDS = { s: 1, m: 60, h: 3600 };
 
 const unitOf = (units: Record<string, number>): fc.Arbitrary<[string, number]> =>
   fc.constantFrom(...Object.entries(units));
+
+describe('shares', () => {
+  test('percent', () => {
+    fc.assert(
+      fc.property(fc.nat(100), (percent) => {
+        expect(parseShare(`${percent}%`)).toBe(percent / 100);
+      }),
+    );
+    expect(parseShare('12.5%')).toBe(0.125);
+  });
+
+  test.each(['', '50', '0.5', '50 %', '-1%', '%', '1e1%', '50%%'])('%j is none', (text) => {
+    expect(parseShare(text)).toBeNull();
+  });
+});
 
 describe('durations', () => {
   test('count × unit', () => {

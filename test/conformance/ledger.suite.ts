@@ -68,6 +68,12 @@ const anyAttempt: fc.Arbitrary<AttemptRow> = fc.record({
   durationUs: fc.nat(2 ** 32 - 1),
   nextAttemptAtMs: fc.oneof(fc.constant(0), anyTimeMs),
   response: anyText,
+  attemptClass: anyName,
+  ambiguous: fc.boolean(),
+  handOver: fc.constantFrom('', 'retry', 'dead_letter', 'bad_event'),
+  retryTopic: anyName,
+  retryPartition: fc.nat(2 ** 32 - 1),
+  retryOffset: fc.maxSafeNat(),
 });
 
 type Cells = Record<string, unknown>;
@@ -115,6 +121,12 @@ function attemptCells(record: RecordColumns, row: AttemptRow): Cells {
     duration_us: row.durationUs,
     next_attempt_at: row.nextAttemptAtMs === 0 ? null : row.nextAttemptAtMs,
     response: toUSVString(row.response),
+    class: row.attemptClass,
+    ambiguous: row.ambiguous,
+    hand_over: row.handOver,
+    retry_topic: row.retryTopic,
+    retry_partition: row.retryPartition,
+    retry_offset: row.retryOffset,
   };
 }
 
@@ -153,7 +165,7 @@ export function describeLedger(title: string, open: () => Promise<Ledger>): void
     });
 
     test('migrating twice changes nothing the second time', async () => {
-      expect(firstMigration).toEqual([1, 2]);
+      expect(firstMigration).toEqual([1, 2, 3]);
       expect(await ledger.migrate()).toEqual([]);
     });
 

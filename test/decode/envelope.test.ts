@@ -6,6 +6,7 @@ import {
   type RecordOrigin,
 } from '../../src/decode/envelope.ts';
 import { InvalidRecord } from '../../src/decode/errors.ts';
+import type { Priority } from '../../src/domain/destination.ts';
 import type { FieldMapping, FieldSource } from '../../src/domain/event.ts';
 import { limits } from '../../src/domain/limits.ts';
 
@@ -22,6 +23,8 @@ const mapping: FieldMapping = {
   source: avro('source'),
   key: { from: 'key' },
   correlationId: avro('meta', 'correlationId'),
+  priority: null,
+  expiresAt: null,
 };
 
 const origin: RecordOrigin = {
@@ -70,6 +73,8 @@ it('takes what the mapping names', () => {
     source: 'contact-service',
     key: 'tenant-1',
     correlationId: 'c-9',
+    priority: 'normal',
+    expiresAtMs: null,
     data: Buffer.from(JSON.stringify(full)),
   });
 });
@@ -122,6 +127,54 @@ it('renders a key that is not UTF-8 so that different keys stay different', () =
   const keyOf = (...bytes: number[]): string =>
     buildEvent(decoded(full), mapping, { ...origin, key: Buffer.from(bytes) }, 't').key;
   expect([keyOf(0xff, 0x01), keyOf(0xfe, 0x01)]).toEqual(['ff01', 'fe01']);
+});
+
+describe('the priority', () => {
+  const of = (priority: FieldMapping['priority'], field: string | number, headers = origin.headers): string =>
+    buildEvent(decoded({ p: field }), { ...mapping, priority }, { ...origin, headers }, 't').priority;
+
+  it.each(['high', 'normal', 'low'])('is %s where a field, a header or the topic says so', (word) => {
+    expect(of(avro('p'), word)).toBe(word);
+    expect(of({ from: 'header', name: 'x-priority' }, '', [header('x-priority', word)])).toBe(word);
+    expect(of({ from: 'constant', value: word as Priority }, 'anything')).toBe(word);
+  });
+
+  it.each(['HIGH', 'High'])('is read in any case: %s', (word) => {
+    expect(of(avro('p'), word)).toBe('high');
+  });
+
+  it.each(['', 'highest', ' low', 'urgent', 1])('of %j is normal', (unknown) => {
+    expect(of(avro('p'), unknown)).toBe('normal');
+  });
+
+  it('is normal where nothing is mapped', () => {
+    expect(of(null, 'high')).toBe('normal');
+  });
+});
+
+describe('the expiry', () => {
+  const of = (expiresAt: FieldSource | null, headers = origin.headers): number | null =>
+    buildEvent(
+      decoded({ ...full, until: 1_750_000_060_000 }),
+      { ...mapping, expiresAt },
+      { ...origin, headers },
+      't',
+    ).expiresAtMs;
+  const byHeader: FieldSource = { from: 'header', name: 'x-until' };
+
+  it('is the time of a field, or of a header as text', () => {
+    expect(of(avro('until'))).toBe(1_750_000_060_000);
+    expect(of(byHeader, [header('x-until', '2026-01-02T03:04:05Z')])).toBe(Date.UTC(2026, 0, 2, 3, 4, 5));
+  });
+
+  it.each(['', 'tomorrow', '2026-13-01T00:00:00Z'])('is none when the header says %j', (text) => {
+    expect(of(byHeader, [header('x-until', text)])).toBeNull();
+  });
+
+  it('is none, not the record’s own time, when what is mapped has none', () => {
+    expect(of(avro('nothing'))).toBeNull();
+    expect(of(null)).toBeNull();
+  });
 });
 
 describe('an identifier', () => {

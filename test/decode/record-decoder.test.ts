@@ -24,6 +24,8 @@ const nowhere: FieldMapping = {
   source: key,
   key,
   correlationId: key,
+  priority: null,
+  expiresAt: null,
 };
 
 function recordOf(fields: Readonly<Record<string, unknown>>, name = 'R'): RecordSchema {
@@ -145,6 +147,14 @@ describe('the fields of a mapping', () => {
     });
   });
 
+  it('leave one priority for a whole topic to the mapping, and read that of a field', () => {
+    const priority = avro('kind');
+    const record = encode({ schema: contact, value });
+    expect(decodeAll(decoderOf(contact), record, { ...nowhere, priority }).text(priority)).toBe('DELETED');
+    const constant: FieldMapping = { ...nowhere, priority: { from: 'constant', value: 'low' } };
+    expect(decodeAll(decoderOf(contact), record, constant).schemaName).toBe('ns.Contact');
+  });
+
   it('beyond 2^53 keep every digit', () => {
     const source = avro('n');
     const decoder = decoderOf(recordOf({ n: 'long' }));
@@ -196,6 +206,15 @@ describe('the time', () => {
   ])('counts %s', (_, type, count) => {
     expect(timeOf(type, encodeVarint(count))).toBe(ms);
     expect(timeOf(['null', type], Buffer.concat([Buffer.from([2]), encodeVarint(count)]))).toBe(ms);
+  });
+
+  it('of each field counts by the type of that field', () => {
+    const until = avro('until');
+    const schema = recordOf({ at: logical('timestamp-micros'), until: logical('timestamp-millis') });
+    const bytes = Buffer.concat([encodeVarint(BigInt(ms) * 1_000n), encodeVarint(BigInt(ms) + 9n)]);
+    const mapping: FieldMapping = { ...nowhere, time: source, expiresAt: until };
+    const decoded = decodeAll(decoderOf(schema), bytes, mapping);
+    expect([decoded.timeMs(source), decoded.timeMs(until)]).toEqual([ms, ms + 9]);
   });
 
   it('before 1970 is one', () => {

@@ -14,6 +14,8 @@ const event: Event = {
   source: '/crm',
   key: 'contact-7',
   correlationId: 'corr-9',
+  priority: 'normal',
+  expiresAtMs: null,
   data: Buffer.from('{"name":"Zoë"}'),
 };
 
@@ -113,7 +115,7 @@ describe('nasty strings', () => {
         fc.json(),
         fc.integer({ min: Date.UTC(1900, 0, 1), max: Date.UTC(2300, 0, 1) - 1 }),
         (texts, dataJson, timeMs) => {
-          const body = parsed({ ...texts, data: Buffer.from(dataJson), timeMs });
+          const body = parsed({ ...event, ...texts, data: Buffer.from(dataJson), timeMs });
           expect(body).toMatchObject({ id: texts.id, type: texts.type, tenantid: texts.tenant });
           if (texts.source !== '') expect(body['source']).toBe(texts.source);
           expect([body['subject'] ?? '', body['correlationid'] ?? '', body['eventversion'] ?? '']).toEqual([

@@ -1,25 +1,27 @@
 /**
  * Proves that every end of an attempt has exactly one class of the known ones and
- * a reason of a closed vocabulary, and that only what may go better is tried again.
+ * a reason of a closed vocabulary, and that each class has what follows from it: who
+ * is tried again, charged, held against the endpoint, or perhaps received.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   ATTEMPT_CLASSES,
   BLOCKED_CODE,
+  CLASS_RULES,
   classify,
   DEADLINE_CODE,
-  outcomeOf,
+  isAmbiguous,
+  WORKER_CRASH_CODE,
   type AttemptClass,
   type AttemptEnd,
 } from '../../src/deliver/classify.ts';
-import { OUTCOMES } from '../../src/domain/outcome.ts';
 import { variantOf } from '../domain/planted-bug.ts';
 
 type Classify = typeof classify;
 
 function end(change: Partial<AttemptEnd>): AttemptEnd {
-  return { status: 0, hasRetryAfter: false, errorCode: '', requestSent: true, ...change };
+  return { status: 0, hasRetryAfter: false, retryAfter: '', errorCode: '', requestSent: true, ...change };
 }
 
 /** The table of the issue, spelt out status by status. */
@@ -33,14 +35,20 @@ function expectedOf(status: number, hasRetryAfter: boolean): AttemptClass {
 }
 
 const attemptEnd: fc.Arbitrary<AttemptEnd> = fc.record({
-  status: fc.oneof(fc.constant(0), fc.integer({ min: 100, max: 599 })),
+  status: fc.oneof(
+    fc.constant(0),
+    fc.integer({ min: 100, max: 599 }),
+    fc.constantFrom(410, 429, 502, 503, 504, 999, 1_000, 65_535),
+  ),
   hasRetryAfter: fc.boolean(),
+  retryAfter: fc.constantFrom('', '120', 'soon'),
   errorCode: fc.oneof(
     fc.string(),
     fc.constantFrom(
       '',
       DEADLINE_CODE,
       BLOCKED_CODE,
+      WORKER_CRASH_CODE,
       'EMFILE',
       'ECONNRESET',
       'HPE_INVALID',
@@ -61,6 +69,7 @@ function totality(tested: Classify): fc.IProperty<[AttemptEnd]> {
       expect(verdict).toEqual({
         class: expectedOf(of.status, of.hasRetryAfter),
         reason: `http_${of.status}`,
+        ...(of.status === 410 && { disables: true }),
       });
     } else {
       expect(['delivered', 'rejected', 'throttled']).not.toContain(verdict.class);
@@ -86,10 +95,14 @@ describe('every end has one verdict', () => {
   test.each([
     [
       'an error outranks the status that was seen',
-      'end.status !== 0',
-      "end.status !== 0 && end.errorCode === ''",
+      'if (status !== 0)',
+      "if (status !== 0 && errorCode === '')",
     ],
     ['a redirect passes for a delivery', 'status <= 299', 'status <= 399'],
+    ['nothing beyond three digits', '?? ofStatus(status, hasRetryAfter)', ''],
+    ['Retry-After changes nothing', 'hasRetryAfter ? WITH_RETRY_AFTER : PLAIN', 'PLAIN'],
+    ['a 404 disables', 'GONE = 410', 'GONE = 404'],
+    ['a 410 does not disable', ', disables: true', ''],
     [
       'whether it was sent does not matter',
       "end.requestSent ? 'failed_after_send' : 'failed_before_send'",
@@ -132,6 +145,13 @@ test.each<[string, Partial<AttemptEnd>, AttemptClass, string]>([
   ],
   ['garbage for an answer', { errorCode: 'HPE_INVALID_CONSTANT' }, 'failed_after_send', 'response_malformed'],
   ['no descriptors left', { errorCode: 'EMFILE', requestSent: false }, 'local', 'no_descriptors'],
+  ['a lane thread that died', { errorCode: WORKER_CRASH_CODE }, 'local', 'worker_crash'],
+  [
+    'a header that undici refuses',
+    { errorCode: 'UND_ERR_INVALID_ARG', requestSent: false },
+    'blocked',
+    'request_blocked',
+  ],
   ['our own shutdown', { errorCode: 'UND_ERR_DESTROYED' }, 'local', 'shutdown'],
   ['what nobody has heard of', { errorCode: 'EWHATEVER' }, 'failed_after_send', 'failed'],
   ['a 2xx whose body broke off', { status: 200, errorCode: 'ECONNRESET' }, 'delivered', 'http_200'],
@@ -141,18 +161,43 @@ test.each<[string, Partial<AttemptEnd>, AttemptClass, string]>([
 });
 
 describe('what follows', () => {
-  const retried: readonly AttemptClass[] = ['throttled', 'failed_before_send', 'failed_after_send', 'local'];
-
-  test.each(ATTEMPT_CLASSES)('%s', (of) => {
-    const [withAttemptsLeft, withNone] = [outcomeOf(of, true), outcomeOf(of, false)];
-    expect(OUTCOMES).toContain(withAttemptsLeft);
-    expect(withAttemptsLeft === 'retrying').toBe(retried.includes(of));
-    expect(withNone).not.toBe('retrying');
-    if (of === 'delivered' || of === 'rejected') expect([withAttemptsLeft, withNone]).toEqual([of, of]);
-    else expect(withNone).toBe('dead');
+  test('what the receiver refused, and what may not be sent, is not tried again', () => {
+    expect(ATTEMPT_CLASSES.filter((of) => !CLASS_RULES[of].retried)).toEqual([
+      'delivered',
+      'rejected',
+      'blocked',
+    ]);
   });
 
-  test('a blocked address is not tried again', () => {
-    expect(outcomeOf('blocked', true)).toBe('dead');
+  test('only a shortage of our own is not charged', () => {
+    expect(ATTEMPT_CLASSES.filter((of) => !CLASS_RULES[of].charged)).toEqual(['local']);
+  });
+
+  test('whoever answers on purpose does not open the breaker, and only an answer closes it', () => {
+    const seenAs = Object.fromEntries(ATTEMPT_CLASSES.map((of) => [of, CLASS_RULES[of].breaker]));
+    expect(seenAs).toEqual({
+      delivered: 'success',
+      rejected: 'success',
+      throttled: 'ignored',
+      failed_before_send: 'failure',
+      failed_after_send: 'failure',
+      blocked: 'ignored',
+      local: 'ignored',
+    });
+  });
+
+  test('ambiguous is what may have arrived although no 2xx came back', () => {
+    expect(ATTEMPT_CLASSES.filter((of) => isAmbiguous(of, true))).toEqual(['failed_after_send', 'local']);
+    expect(ATTEMPT_CLASSES.filter((of) => isAmbiguous(of, false))).toEqual(['failed_after_send']);
+  });
+
+  test('no way an attempt ends is ambiguous before a byte went out', () => {
+    fc.assert(
+      fc.property(attemptEnd, (of) => {
+        if (of.requestSent || of.status !== 0) return;
+        expect(isAmbiguous(classify(of).class, of.requestSent)).toBe(false);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });

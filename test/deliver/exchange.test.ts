@@ -175,17 +175,22 @@ describe('an answer', () => {
     expect(request.exchange.status).toBe(204);
   });
 
-  test.each([
-    [503, ['Retry-After', '120'], true],
-    [429, ['x', 'y', 'RETRY-AFTER', 'soon'], true],
-    [503, ['x-retry-after', '1'], false],
-    [503, ['x', 'retry-after'], false],
-    [404, ['retry-after', '1'], false],
-  ])('%d with %j: Retry-After %s', (status, headers, expected) => {
+  test.each<[number, string[], boolean, string]>([
+    [503, ['Retry-After', '120'], true, '120'],
+    [429, ['x', 'y', 'RETRY-AFTER', 'soon'], true, 'soon'],
+    [500, ['retry-after', 'Wednesday, 09-Sep-27 10:00:00 GMT'], true, 'Wednesday, 09-Sep-27 10:00:00 GMT'],
+    [503, ['retry-after', '1', 'retry-after', '2'], true, '1'],
+    [503, ['retry-after', ''], true, ''],
+    [503, ['retry-after', '1'.repeat(65)], true, ''],
+    [503, ['x-retry-after', '1'], false, ''],
+    [503, ['x', 'retry-after'], false, ''],
+    [503, ['retry-after'], false, ''],
+    [404, ['retry-after', '1'], false, ''],
+  ])('%d with %j: Retry-After %s', (status, headers, hasRetryAfter, retryAfter) => {
     const request = new Request();
     request.connect();
     request.headers(status, headers);
-    expect(request.exchange.hasRetryAfter).toBe(expected);
+    expect(request.exchange).toMatchObject({ hasRetryAfter, retryAfter });
   });
 
   test('is kept up to the excerpt’s bytes and counted beyond them', () => {

@@ -13,6 +13,7 @@ import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 import { deliveryId } from '../../src/domain/ids.ts';
 import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import { topicOf } from '../../src/retry/delay-choice.ts';
 
 export interface ScenarioOptions {
   readonly kafka: KafkaTools;
@@ -22,6 +23,9 @@ export interface ScenarioOptions {
   /** Merged over the scenario's own configuration, section by section. */
   readonly config?: Sections;
 }
+
+/** A topic and the end of each of its partitions. */
+type TopicEnds = readonly [topic: string, ends: readonly number[]];
 
 /** Parts of a configuration as a user writes them, by top-level key. */
 export type Sections = Readonly<Record<string, unknown>>;
@@ -44,6 +48,8 @@ export interface LedgerDelivery {
 }
 
 const SETTLE_TIMEOUT_MS = 120_000;
+/** Delay topics that a dispatcher makes for a scenario; few and short, since each is a topic more on the shared broker. */
+const DELAYS_MS: readonly number[] = [500, 2_000, 10_000];
 
 /**
  * One topic, one ledger engine behind HTTP, receivers, and dispatcher processes
@@ -100,6 +106,11 @@ export class Scenario {
     return `${this.topic}.bad-events`;
   }
 
+  /** Shortest first. They are there once a dispatcher has started; the delays are those of the scenario. */
+  get delayTopics(): readonly string[] {
+    return DELAYS_MS.map((delayMs) => topicOf(`${this.topic}.retry`, delayMs));
+  }
+
   /** Starts one more dispatcher of the same group; `config` is merged over the scenario's. */
   async startDispatcher(config: Sections = {}): Promise<DispatcherProcess> {
     const dispatcher = await startDispatcherProcess(this.configuration(config));
@@ -117,21 +128,37 @@ export class Scenario {
     return new Set(events.map((event) => deliveryId(event.tenant, event.eventId, destination)));
   }
 
-  /** Waits until the group has committed the end of every partition. */
+  /**
+   * Waits until the group has committed the end of every partition, those of the delay
+   * topics included. What is committed was handed over before, so where no end has moved
+   * meanwhile nothing is out.
+   */
   async settled(timeoutMs = SETTLE_TIMEOUT_MS): Promise<void> {
-    const { kafka } = this.#options;
-    const ends = await kafka.endOffsets(this.topic);
-    let committed: number[] = [];
+    let open: readonly string[] = [];
     await waitFor(
       async () => {
-        committed = await kafka.committedOffsets(this.group, this.topic);
-        return ends.every((end, partition) => end === 0 || committed[partition] === end);
+        const ends = await this.#ends();
+        open = await this.#uncommitted(ends);
+        return open.length === 0 && JSON.stringify(await this.#ends()) === JSON.stringify(ends);
       },
       {
         timeoutMs,
         intervalMs: 200,
-        what: () => `offsets ${committed.join(',')} to reach ${ends.join(',')}\n${this.#outputs()}`,
+        what: () => `commits of ${open.join(', ')}\n${this.#outputs()}`,
       },
+    );
+  }
+
+  /** The same of the source topic alone: nothing is said of retries. */
+  async sourceSettled(timeoutMs = SETTLE_TIMEOUT_MS): Promise<void> {
+    const ends = [[this.topic, await this.#options.kafka.endOffsets(this.topic)]] as const;
+    let open: readonly string[] = [];
+    await waitFor(
+      async () => {
+        open = await this.#uncommitted(ends);
+        return open.length === 0;
+      },
+      { timeoutMs, intervalMs: 50, what: () => `commits of ${open.join(', ')}\n${this.#outputs()}` },
     );
   }
 
@@ -164,6 +191,7 @@ export class Scenario {
         commitInterval: '200ms',
       },
       clickhouse: { url: this.owner.url },
+      retry: { topicPrefix: `${this.topic}.retry`, delays: DELAYS_MS.map((delayMs) => `${delayMs}ms`) },
       schemas: { folder: `${repositoryRoot}/schemas` },
       delivery: { allowAddresses: ['127.0.0.0/8'] },
       lanes: { count: 2 },
@@ -174,6 +202,28 @@ export class Scenario {
         ...settings,
       })),
     };
+  }
+
+  /** Of each topic the group reads. */
+  #ends(): Promise<TopicEnds[]> {
+    return Promise.all(
+      [this.topic, ...this.delayTopics].map(
+        async (topic) => [topic, await this.#options.kafka.endOffsets(topic)] as const,
+      ),
+    );
+  }
+
+  /** Partitions with records that the group has not committed, as text. */
+  async #uncommitted(topics: readonly TopicEnds[]): Promise<string[]> {
+    const open: string[] = [];
+    for (const [topic, ends] of topics) {
+      const committed = await this.#options.kafka.committedOffsets(this.group, topic);
+      for (const [partition, end] of ends.entries()) {
+        if (end !== 0 && committed[partition] !== end)
+          open.push(`${topic}/${partition} at ${committed[partition]} of ${end}`);
+      }
+    }
+    return open;
   }
 
   #outputs(): string {

@@ -1,12 +1,19 @@
 import { vi } from 'vitest';
 import type { FieldMapping } from '../../src/domain/event.ts';
-import type { SourceRecord, TopicPartition } from '../../src/domain/record.ts';
+import type {
+  RecordHeader,
+  SourceRecord,
+  TopicPartition,
+  TopicPartitionOffset,
+} from '../../src/domain/record.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
-import { Intake, type LaneFeed, type RecordSource } from '../../src/ingest/intake.ts';
+import { Intake, type Hop, type LaneFeed, type RecordSource } from '../../src/ingest/intake.ts';
 import { Peek, type RecordProjection } from '../../src/ingest/peek.ts';
 import { BatchReader } from '../../src/lanes/batch-reader.ts';
 import { ManualClock } from '../domain/manual-clock.ts';
+
+const MAPPING = { tenant: { from: 'avro', path: ['tenantId'] } } as unknown as FieldMapping;
 
 /** Longer than a refused record may hold back the next poll. */
 const LONGEST_HOLD_MS = 500;
@@ -22,6 +29,9 @@ export interface Admitted {
   readonly bytes: number;
   readonly assignment: number;
   readonly sequence: number;
+  readonly invalid: number;
+  /** Wall clock. */
+  readonly atMs: number;
 }
 
 interface FakePartition {
@@ -34,6 +44,10 @@ interface FakePartition {
 export class FakeSource implements RecordSource {
   readonly partitions: readonly FakePartition[];
   readonly calls: string[] = [];
+  /** Answers to seeks from now on; null is success, and so is the end of the list. */
+  seekErrors: (string | null)[] = [];
+  /** The next so many seeks land one record too far. */
+  seeksTooFar = 0;
   #waiting: PollCallback | null = null;
   #turn = 0;
 
@@ -62,6 +76,30 @@ export class FakeSource implements RecordSource {
     for (const { partition } of partitions) this.#set(partition, false);
   }
 
+  hold({ partition }: TopicPartition): void {
+    this.#set(partition, true, 'hold');
+  }
+
+  release({ partition }: TopicPartition): void {
+    this.#set(partition, false, 'release');
+  }
+
+  seek({ partition, offset }: TopicPartitionOffset, callback: (error: string | null) => void): void {
+    const log = this.partitions[partition]!;
+    if (!log.paused) throw new Error(`partition ${partition} is sought while it is read`);
+    setTimeout(() => {
+      const error = this.seekErrors.shift() ?? null;
+      if (error === null) {
+        log.next = log.records.findIndex((record) => record.offset >= offset);
+        if (this.seeksTooFar > 0 && log.next < log.records.length - 1) {
+          this.seeksTooFar--;
+          log.next++;
+        }
+      }
+      callback(error);
+    }, 1);
+  }
+
   /** Reads a partition again from some records before, as after a pause that raced with a fetch. */
   rewind(partition: number, by: number): void {
     const log = this.partitions[partition]!;
@@ -88,28 +126,30 @@ export class FakeSource implements RecordSource {
     callback(error, records);
   }
 
-  #set(partition: number, paused: boolean): void {
+  #set(partition: number, paused: boolean, name = paused ? 'pause' : 'resume'): void {
     const log = this.partitions[partition]!;
     // Resume only what you paused: librdkafka's races are about the rest.
     if (log.paused === paused)
       throw new Error(`partition ${partition} is ${paused ? '' : 'not '}paused already`);
     log.paused = paused;
-    this.calls.push(`${paused ? 'pause' : 'resume'} ${partition}`);
+    this.calls.push(`${name} ${partition}`);
   }
 }
 
 class FakeFeed implements LaneFeed {
   readonly admitted: Admitted[] = [];
   readonly #partitionOf: (assignment: number) => number;
+  readonly #clock: ManualClock;
 
-  constructor(partitionOf: (assignment: number) => number) {
+  constructor(partitionOf: (assignment: number) => number, clock: ManualClock) {
     this.#partitionOf = partitionOf;
+    this.#clock = clock;
   }
 
   send(lane: number, buffer: ArrayBuffer, count: number): void {
     const reader = new BatchReader(buffer, count);
     while (reader.next()) {
-      const { assignment, sequence, offset, tenant, payloadBytes: bytes } = reader;
+      const { assignment, sequence, offset, tenant, payloadBytes: bytes, invalid } = reader;
       this.admitted.push({
         lane,
         partition: this.#partitionOf(assignment),
@@ -118,6 +158,8 @@ class FakeFeed implements LaneFeed {
         bytes,
         assignment,
         sequence,
+        invalid,
+        atMs: this.#clock.wallMs(),
       });
     }
   }
@@ -139,13 +181,32 @@ export function recordOf(partition: number, offset: number, tenant: string, sche
   return { topic: 't', partition, offset, timestamp: 1, value: Buffer.concat([head, Buffer.from(tenant)]) };
 }
 
+/** A record of a delay topic; without a due time its headers are no retry's. */
+export function retryRecordOf(
+  partition: number,
+  offset: number,
+  timestamp: number,
+  dueMs: number | null,
+  schemaId = 1,
+): SourceRecord {
+  const headers = dueMs === null ? [] : [{ due: Buffer.from(String(dueMs)) }];
+  return { ...recordOf(partition, offset, 'a', schemaId), timestamp, headers };
+}
+
+function readDue(headers: readonly RecordHeader[]): { sourceTopic: string; dueMs: number } | null {
+  const due = headers.find(([name]) => name === 'due');
+  return due === undefined ? null : { sourceTopic: 'source', dueMs: Number(String(due[1])) };
+}
+
 /** An intake on fakes: everything the pipeline would do happens when the test says. */
 export class IntakeBench {
   readonly clock = new ManualClock();
   readonly source: FakeSource;
   readonly feed: FakeFeed;
   readonly gate: FlowGate;
-  readonly assignments = new Assignments();
+  readonly assignments: Assignments;
+  readonly hops: Hop[] = [];
+  readonly mappingsAsked = new Set<string>();
   readonly knownSchemas = new Set<number>([1]);
   readonly neededSchemas: number[] = [];
   readonly errors: string[] = [];
@@ -153,14 +214,22 @@ export class IntakeBench {
   mayAdmit = true;
   #released = 0;
 
-  constructor(logs: readonly (readonly SourceRecord[])[], lanes: number, bounds: LaneBounds) {
+  /** @param delays of the topic that each partition stands for; null and left out is a source. */
+  constructor(
+    logs: readonly (readonly SourceRecord[])[],
+    lanes: number,
+    bounds: LaneBounds,
+    delays: readonly (number | null)[] = [],
+  ) {
+    let begun = 0;
+    this.assignments = new Assignments(() => delays[begun++] ?? null);
     const projection = tenantToTheEnd({ end: 0 });
     this.source = new FakeSource(logs);
     const partitionOf = new Map<number, number>();
     logs.forEach((_, partition) =>
       partitionOf.set(this.assignments.begin({ topic: 't', partition }).id, partition),
     );
-    this.feed = new FakeFeed((assignment) => partitionOf.get(assignment) ?? -1);
+    this.feed = new FakeFeed((assignment) => partitionOf.get(assignment) ?? -1, this.clock);
     this.gate = new FlowGate(lanes, bounds);
     this.intake = new Intake({
       source: this.source,
@@ -170,7 +239,15 @@ export class IntakeBench {
       gate: this.gate,
       peek: new Peek({ find: (id) => (this.knownSchemas.has(id) ? projection : 'unresolved') }, 1024),
       clock: this.clock,
-      mappingOf: () => ({ tenant: { from: 'avro', path: ['tenantId'] } }) as unknown as FieldMapping,
+      retries: {
+        read: readDue,
+        isHopNeeded: (dueMs, nowMs) => dueMs > nowMs,
+        hop: (hop) => this.hops.push(hop),
+      },
+      mappingOf: (topic) => {
+        this.mappingsAsked.add(topic);
+        return MAPPING;
+      },
       mayAdmit: () => this.mayAdmit,
       onSchemaNeeded: (schemaId) => this.neededSchemas.push(schemaId),
       onError: (message) => this.errors.push(message),

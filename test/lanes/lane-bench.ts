@@ -166,7 +166,7 @@ export class LaneBench {
 
   begin(assignment: number, recovered = NOTHING): void {
     this.sent.set(assignment, []);
-    this.lane.receive({ kind: 'assignment', assignment, topic: 't', partition: assignment, recovered });
+    this.lane.receive({ kind: 'assignment', assignment, topic: 't', partition: assignment, isRetry: false, recovered });
   }
 
   send(assignment: number, records: readonly LaneRecord[]): void {

@@ -1,5 +1,5 @@
 import type { LaneRecord } from './lane-bench.ts';
-import { destinationOf } from './lane-parts.ts';
+import { destinationOf, retryOf } from './lane-parts.ts';
 
 /** Two destinations each of two tenants; `nobody` has none. */
 export const laneDestinations = [
@@ -7,7 +7,7 @@ export const laneDestinations = [
   destinationOf('once', {
     tenant: 'acme',
     events: ['email.*'],
-    retry: { maxAttempts: 1, initialDelayMs: 0, maxDelayMs: 0 },
+    retry: retryOf(1, 0, 0),
   }),
   destinationOf('limited', {
     tenant: 'beta',

@@ -1,6 +1,6 @@
 import type { Client, Dispatcher } from 'undici';
 import { Origin } from '../../src/deliver/http-client.ts';
-import type { Destination } from '../../src/domain/destination.ts';
+import type { Destination, RetryPolicy } from '../../src/domain/destination.ts';
 import type { Event, FieldMapping } from '../../src/domain/event.ts';
 import { ABSENT } from '../../src/domain/batch-layout.ts';
 import { RecordBytes } from '../../src/lanes/record-bytes.ts';
@@ -62,8 +62,28 @@ export function destinationOf(id: string, change: Partial<Destination> = {}): De
     rateLimit: null,
     maxInFlight: 100,
     timeoutMs: 1_000,
-    retry: { maxAttempts: 3, initialDelayMs: 10, maxDelayMs: 100 },
+    minInFlight: 1,
+    adaptive: false,
+    retry: retryOf(3, 10, 100),
+    breaker: null,
+    order: 'none',
+    poison: { maxBlockMs: 600_000, then: 'park' },
+    expireAfterMs: null,
+    weight: 1,
     ...change,
+  };
+}
+
+/** The same number of attempts for every priority. */
+export function retryOf(maxAttempts: number, initialDelayMs: number, maxDelayMs: number): RetryPolicy {
+  return {
+    maxAttempts: { high: maxAttempts, normal: maxAttempts, low: maxAttempts },
+    initialDelayMs,
+    maxDelayMs,
+    scheduleMs: null,
+    maxAgeMs: null,
+    maxRetryAfterMs: 3_600_000,
+    maxShare: 1,
   };
 }
 
@@ -101,6 +121,8 @@ export function eventOf(id: string, tenant = 'acme', type = 'contact.created'): 
     source: '/test',
     key: '',
     correlationId: '',
+    priority: 'normal',
+    expiresAtMs: null,
     data: Buffer.from(`{"id":"${id}"}`),
   };
 }

@@ -33,6 +33,12 @@ function attemptOf(deliveryId: string, response = ''): AttemptRow {
     attemptedAtMs: 1,
     durationUs: 1,
     nextAttemptAtMs: 0,
+    attemptClass: '',
+    ambiguous: false,
+    handOver: '',
+    retryTopic: '',
+    retryPartition: 0,
+    retryOffset: 0,
   };
   return { ...row, ...rest, deliveryId, response };
 }

@@ -511,3 +511,30 @@ describe('any run', () => {
     );
   });
 });
+
+test('rows that come one by one are sent as one piece, among large ones in their order', async () => {
+  const calls: string[][] = [];
+  const batcher = new LedgerBatcher({
+    sink: {
+      insert: (_table, pieces) => {
+        calls.push(pieces.map((piece) => `${textOf(piece).slice(0, 4)}${piece.length}`));
+        return Promise.resolve();
+      },
+    },
+    bounds: { batchMaxRows: 6, batchMaxBytes: 1e6, batchMaxAgeMs: AGE_MS },
+    clock: new SimulatedTime(),
+    onDurable: () => undefined,
+  });
+  const add = (text: string): void => {
+    batcher.add({
+      attempts: bytesOf(text),
+      attemptRows: 1,
+      events: null,
+      eventRows: 0,
+      records: new Uint32Array(0),
+    });
+  };
+  for (const text of ['aa', 'bb', 'L'.repeat(9_000), 'cc', 'dd', 'ee']) add(text);
+  await batcher.flush();
+  expect(calls).toEqual([['aabb4', 'LLLL9000', 'ccdd6']]);
+});

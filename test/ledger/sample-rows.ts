@@ -44,6 +44,12 @@ export const sampleAttempt: AttemptRow = {
   durationUs: 1_500,
   nextAttemptAtMs: 0,
   response: '{"ok":true}',
+  attemptClass: 'delivered',
+  ambiguous: false,
+  handOver: '',
+  retryTopic: '',
+  retryPartition: 0,
+  retryOffset: 0,
 };
 
 export interface Sample<Row> {

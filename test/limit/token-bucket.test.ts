@@ -88,7 +88,11 @@ describe('in every window spent ≤ rate · t + burst', () => {
       'this.#fullAtMs',
     ],
     ['what is reserved and not spent yet is forgotten', '(this.#reserved + 1) *', '1 *'],
-    ['one token more than the burst', 'this.#capacityMs = burst *', 'this.#capacityMs = (burst + 1) *'],
+    [
+      'one token more than the burst',
+      '/ ratePerSecond;\n    this.#capacityMs = burst * this.#msPerToken;\n  }',
+      '/ ratePerSecond;\n    this.#capacityMs = (burst + 1) * this.#msPerToken;\n  }',
+    ],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
     const { TokenBucket: Buggy } = await variantOf<{ TokenBucket: BucketClass }>('limit/token-bucket.ts', [
       from,

@@ -141,6 +141,8 @@ describe('a scrape', () => {
     expect(value('handovers_total', { to: 'dead_letter', result: 'ok' })).toBe(3001);
     expect(value('handovers_total', { to: 'dead_letter', result: 'failed' })).toBe(3002);
     expect(value('handovers_pending', { to: 'dead_letter' })).toBe(3003);
+    expect(value('handovers_total', { to: 'retry', result: 'ok' })).toBe(3007);
+    expect(value('handovers_pending', { to: 'retry' })).toBe(3009);
     expect(value('handovers_total', { to: 'bad_event', result: 'ok' })).toBe(3004);
     expect(value('handovers_total', { to: 'bad_event', result: 'failed' })).toBe(3005);
     expect(value('handovers_pending', { to: 'bad_event' })).toBe(3006);

@@ -11,6 +11,7 @@ import {
   type HandoverRecord,
   type RecordProducer,
 } from '../../src/retry/handover-producer.ts';
+import { ManualClock } from '../domain/manual-clock.ts';
 
 const TOO_LARGE = 10;
 
@@ -19,6 +20,7 @@ type OnAck = Parameters<RecordProducer['produce']>[5];
 
 interface Offered {
   readonly topic: string;
+  readonly partition: number | null;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: readonly RecordHeader[];
@@ -38,7 +40,7 @@ class FakeProducer implements RecordProducer {
 
   produce(
     topic: string,
-    _partition: number | null,
+    partition: number | null,
     key: Buffer | null,
     value: Buffer | null,
     headers: readonly RecordHeader[],
@@ -54,7 +56,7 @@ class FakeProducer implements RecordProducer {
       if (bytes > this.maxBytes) onAck(kafkaError(TOO_LARGE));
       else if (verdict === 'nack') onAck(kafkaError(-192));
       else {
-        this.taken.push({ topic, key, value, headers });
+        this.taken.push({ topic, partition, key, value, headers });
         onAck(null);
       }
     });
@@ -70,12 +72,22 @@ class Bench {
   readonly broker = new FakeProducer();
   readonly durable: string[] = [];
   readonly failures: string[] = [];
-  readonly producer = new HandoverProducer(
-    this.broker,
-    { dead_letter: 'dlq', bad_event: 'bad' },
-    (assignment, sequence) => this.durable.push(`${assignment}/${sequence}`),
-    (topic, message) => this.failures.push(`${topic}: ${message}`),
-  );
+  readonly clock = new ManualClock();
+  /** Of assignments that have not ended. */
+  readonly partitions = new Map([[1, 5]]);
+  readonly producer = new HandoverProducer({
+    producer: this.broker,
+    topics: { dead_letter: 'dlq', bad_event: 'bad' },
+    delayTopics: new Map([
+      ['retry.1s', 1_000],
+      ['retry.30s', 30_000],
+    ]),
+    partitionOf: (assignment) => this.partitions.get(assignment) ?? null,
+    clock: this.clock,
+    onDurable: ({ assignment, sequence, row }) =>
+      this.durable.push(`${assignment}/${sequence}${row === null ? '' : ` ${String(row)}`}`),
+    onFailure: (topic, message) => this.failures.push(`${topic}: ${message}`),
+  });
 }
 
 function handover(sequence: number, change: Partial<HandoverRecord> = {}): HandoverRecord {
@@ -86,6 +98,8 @@ function handover(sequence: number, change: Partial<HandoverRecord> = {}): Hando
     key: new Uint8Array(Buffer.from('key')),
     value: new Uint8Array(Buffer.from(`value ${sequence}`)),
     headers: [['eventdispatch-reason', Buffer.from('why')]],
+    dueAtMs: 0,
+    row: null,
     ...change,
   };
 }
@@ -116,6 +130,7 @@ describe('one hand-over', () => {
     expect(producer.stats).toEqual({
       deadLetters: { produced: 1, failed: 0, pending: 0 },
       badEvents: { produced: 1, failed: 0, pending: 0 },
+      retries: { produced: 0, failed: 0, pending: 0 },
       pendingRecords: 0,
       pendingBytes: 0,
     });
@@ -190,6 +205,73 @@ describe('a record the broker will never take as it is', () => {
   });
 });
 
+describe('a retry', () => {
+  const retry = (sequence: number, dueAtMs: number): HandoverRecord =>
+    handover(sequence, { to: 'retry', dueAtMs, row: new Uint8Array([sequence]) });
+
+  test('goes to the delay topic that fits what is left, in its record’s partition, and tells its row at the ack', () => {
+    const { producer, broker, clock, durable } = new Bench();
+    clock.nowMs = 1_000_000;
+    producer.add(retry(1, 1_002_000));
+    producer.add(retry(2, 1_045_000));
+    producer.add(retry(3, 900_000));
+    expect(durable).toEqual([]);
+    broker.answerAll();
+    expect(broker.taken.map(({ topic, partition }) => [topic, partition])).toEqual([
+      ['retry.1s', 5],
+      ['retry.30s', 5],
+      ['retry.1s', 5],
+    ]);
+    expect(durable).toEqual(['1/1 1', '1/2 2', '1/3 3']);
+    expect(producer.stats.retries).toEqual({ produced: 3, failed: 0, pending: 0 });
+  });
+
+  test('that was refused chooses anew: the wait of its topic begins when it is appended', () => {
+    const { producer, broker, clock } = new Bench();
+    clock.nowMs = 1_000_000;
+    broker.verdicts = ['nack'];
+    producer.add(retry(1, 1_031_000));
+    broker.answerAll();
+    clock.nowMs += 20_000;
+    vi.advanceTimersByTime(1_000);
+    broker.answerAll();
+    expect(broker.taken.map(({ topic }) => topic)).toEqual(['retry.1s']);
+  });
+
+  test('whose assignment has ended is let go: the next owner reads its record again', () => {
+    const { producer, broker, partitions, durable } = new Bench();
+    broker.verdicts = ['full'];
+    producer.add(retry(1, 5_000));
+    partitions.clear();
+    producer.add(retry(2, 5_000));
+    vi.advanceTimersByTime(1_000);
+    broker.answerAll();
+    expect([broker.taken, durable]).toEqual([[], []]);
+    expect(producer.stats).toMatchObject({ pendingRecords: 0, pendingBytes: 0, retries: { pending: 0 } });
+  });
+
+  test('that is too large is offered again as it is: without its value it would be no retry', () => {
+    const { producer, broker, durable, failures } = new Bench();
+    broker.maxBytes = 10;
+    producer.add(retry(1, 5_000));
+    broker.answerAll();
+    vi.advanceTimersByTime(1_000);
+    expect([broker.offers, durable, failures]).toEqual([2, [], ['retry.1s: code 10']]);
+    broker.maxBytes = Infinity;
+    broker.answerAll();
+    expect(String(broker.taken[0]?.value)).toBe('value 1');
+    producer.stop();
+  });
+});
+
+test('stopped, it hears no more acks: nobody is there to write their rows', () => {
+  const { producer, broker, durable } = new Bench();
+  producer.add(handover(1));
+  producer.stop();
+  broker.answerAll();
+  expect(durable).toEqual([]);
+});
+
 test('stopped, it offers nothing again', () => {
   const { producer, broker } = new Bench();
   broker.verdicts = ['full'];
@@ -203,7 +285,7 @@ test('stopped, it offers nothing again', () => {
 test('over any mixture of verdicts, sizes and orders of acks each ends durable exactly once, and the counts agree', () => {
   const verdict = fc.constantFrom<Verdict>('ack', 'nack', 'full', 'throw');
   const one = fc.record({
-    to: fc.constantFrom('dead_letter' as const, 'bad_event' as const),
+    to: fc.constantFrom('dead_letter' as const, 'bad_event' as const, 'retry' as const),
     bytes: fc.option(fc.nat(300)),
   });
   const step = fc.oneof(one, fc.record({ ack: fc.nat() }), fc.record({ passMs: fc.nat(1_500) }));
@@ -222,7 +304,8 @@ test('over any mixture of verdicts, sizes and orders of acks each ends durable e
           expect(producer.stats.pendingBytes).toBe(
             open.reduce((sum, { value }) => sum + (value?.length ?? 0), 0),
           );
-          expect(producer.stats.deadLetters.pending + producer.stats.badEvents.pending).toBe(open.length);
+          const { deadLetters, badEvents, retries } = producer.stats;
+          expect(deadLetters.pending + badEvents.pending + retries.pending).toBe(open.length);
         };
         for (const one of steps) {
           if ('ack' in one) broker.acks.splice(one.ack % Math.max(1, broker.acks.length), 1)[0]?.();
@@ -235,6 +318,8 @@ test('over any mixture of verdicts, sizes and orders of acks each ends durable e
           checkCounts();
         }
         broker.verdicts = [];
+        // A retry is not made lighter, so the broker has to take it in the end.
+        broker.maxBytes = Infinity;
         for (let turns = 0; turns < 10; turns++) {
           broker.answerAll();
           vi.advanceTimersByTime(1_000);
@@ -242,7 +327,8 @@ test('over any mixture of verdicts, sizes and orders of acks each ends durable e
         checkCounts();
         expect(durable.toSorted()).toEqual(added.map(({ sequence }) => `1/${sequence}`).toSorted());
         expect(broker.taken).toHaveLength(added.length);
-        expect(producer.stats.deadLetters.produced + producer.stats.badEvents.produced).toBe(added.length);
+        const { deadLetters, badEvents, retries } = producer.stats;
+        expect(deadLetters.produced + badEvents.produced + retries.produced).toBe(added.length);
         expect(vi.getTimerCount()).toBe(0);
       },
     ),

@@ -9,19 +9,24 @@ import { limits } from '../../src/domain/limits.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { Settler, type SettledWork } from '../../src/settle/settler.ts';
 
+type LedgerAdd = ConstructorParameters<typeof Settler<SettledWork>>[0]['ledger']['add'];
+
 class Bench {
   readonly assignments = new Assignments();
   readonly assignment = this.assignments.begin({ topic: 't', partition: 0 });
   /** Ledger batches that wait for their ack. */
   readonly batches: Uint32Array[] = [];
+  /** Rows of hand-overs that the ledger was told of. */
+  readonly rows: string[] = [];
   /** Hand-overs that wait for theirs. */
-  readonly handed: { assignment: number; sequence: number }[] = [];
+  readonly handed: { assignment: number; sequence: number; row?: Uint8Array<ArrayBuffer> | null }[] = [];
   readonly calls: string[] = [];
   readonly stats = { pendingRecords: 0, pendingBytes: 0 };
   readonly ledger = {
     pendingBytes: 0,
-    add: ({ records }: Pick<SettledWork, 'records'>): void => {
+    add: ({ records, attempts, attemptRows }: Parameters<LedgerAdd>[0]): void => {
       this.calls.push('ledger');
+      if (attempts !== null) this.rows.push(`${attemptRows} ${Buffer.from(attempts).toString()}`);
       this.batches.push(records);
     },
   };
@@ -65,7 +70,7 @@ class Bench {
 
   ackHandover(index = 0): void {
     const [done] = this.handed.splice(index, 1);
-    if (done !== undefined) this.settler.onHandoverAck(done.assignment, done.sequence);
+    if (done !== undefined) this.settler.onHandoverAck({ ...done, row: done.row ?? null });
   }
 }
 
@@ -105,6 +110,31 @@ describe('a record', () => {
     bench.settle([sequence], []);
     bench.ackLedger();
     expect(bench.assignment.frontier.position).toBe(8);
+  });
+
+  test('whose hand-over has a row is durable when the ledger has that row, which it gets at the broker’s ack', () => {
+    const bench = new Bench();
+    const sequence = bench.assignment.frontier.admit(7);
+    bench.settle([sequence], [sequence]);
+    bench.handed[0]!.row = new Uint8Array(Buffer.from('row'));
+    bench.ackLedger();
+    expect(bench.rows).toEqual([]);
+    bench.ackHandover();
+    expect([bench.rows, bench.assignment.frontier.position]).toEqual([['1 row'], 7]);
+    bench.ackLedger();
+    expect(bench.assignment.frontier.position).toBe(8);
+  });
+
+  test('of an epoch that ended still has its hand-over’s row written: it is true', () => {
+    const bench = new Bench();
+    const sequence = bench.assignment.frontier.admit(7);
+    bench.settle([sequence], [sequence]);
+    bench.handed[0]!.row = new Uint8Array(Buffer.from('row'));
+    bench.assignments.end(bench.assignment);
+    bench.ackHandover();
+    bench.ackLedger();
+    bench.ackLedger();
+    expect([bench.rows, bench.assignment.frontier.position]).toEqual([['1 row'], 7]);
   });
 
   test('of an epoch that ended moves nothing, and breaks nothing', () => {

@@ -1,0 +1,76 @@
+import path from 'node:path';
+
+import { startClickHouseOwner } from '../test/support/clickhouse-owner.ts';
+import { startDispatcherProcess, type DispatcherProcess } from '../test/support/dispatcher.ts';
+import { startKafka } from '../test/support/kafka.ts';
+import { startReceiver, type Receiver } from '../test/support/receiver.ts';
+import { repositoryRoot } from '../test/support/repository.ts';
+import { openLedger, type Ledger } from '../src/ledger/client.ts';
+
+export type Say = (line: string) => void;
+
+/** The parts of a benchmark, each real and a process of its own. */
+export interface Scene {
+  readonly brokers: string;
+  readonly topic: string;
+  readonly receiver: Receiver;
+  readonly ledger: Ledger;
+  /** Starts the dispatcher with one destination per tenant, at the receiver's path `/TENANT`. */
+  startDispatcher(tenants: readonly string[], config: Readonly<Record<string, unknown>>): Promise<DispatcherProcess>;
+}
+
+/** Starts everything but the dispatcher, runs the benchmark, and stops everything. */
+export async function withScene<T>(
+  partitions: number,
+  say: Say,
+  run: (scene: Scene) => Promise<T>,
+): Promise<T> {
+  const closers: (() => Promise<unknown>)[] = [];
+  try {
+    say('starting Kafka, the ledger and a receiver');
+    const kafka = await startKafka();
+    closers.push(() => kafka.stop());
+    const owner = await startClickHouseOwner();
+    closers.push(() => owner.stop());
+    const receiver = await startReceiver({
+      ports: [{ name: 'sink', recording: { rows: 'none', body: 'none' } }],
+    });
+    closers.push(() => receiver.stop());
+    const ledger = await openLedger({
+      url: owner.url,
+      username: 'default',
+      password: '',
+      database: 'eventdispatch',
+      embeddedPath: null,
+      requestTimeoutMs: 60_000,
+    });
+    closers.push(() => ledger.close());
+    const topic = 'events';
+    await kafka.tools.createTopics([{ name: topic, partitions }]);
+    return await run({
+      brokers: kafka.brokers,
+      topic,
+      receiver,
+      ledger,
+      startDispatcher: async (tenants, config) => {
+        const dispatcher = await startDispatcherProcess({
+          kafka: { brokers: kafka.brokers, groupId: 'bench', topics: [topic] },
+          clickhouse: { url: owner.url },
+          schemas: { folder: path.join(repositoryRoot, 'schemas') },
+          destinations: tenants.map((tenant) => ({
+            id: 'sink',
+            tenant,
+            url: `${receiver.url('sink')}/${tenant}`,
+            format: 'data',
+          })),
+          ...config,
+          delivery: { allowAddresses: ['127.0.0.0/8'] },
+        });
+        closers.push(() => dispatcher.stop());
+        return dispatcher;
+      },
+    });
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}

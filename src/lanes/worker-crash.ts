@@ -1,0 +1,137 @@
+import { unpackHeaders } from '../domain/packed-headers.ts';
+import type { RecordHeader } from '../domain/record.ts';
+import { AttemptRows, encodeRecord } from '../ledger/rows.ts';
+import { decodeRetryHeaders, ownHeaders, type RetryHeaders } from '../retry/retry-headers.ts';
+import type { BatchReader } from './batch-reader.ts';
+import type { Handover, ToLane } from './protocol.ts';
+
+const OUTCOME = 'dead';
+const REASON = 'worker_crash';
+
+/** An assignment as lanes are told of it, without what a lane forgets again. */
+export type KnownAssignment = Omit<Extract<ToLane, { kind: 'assignment' }>, 'recovered' | 'kind'>;
+
+export interface CrashContext {
+  readonly assignment: KnownAssignment;
+  readonly instance: string;
+  readonly lane: number;
+  /** Wall clock. */
+  readonly nowMs: number;
+}
+
+/** What its headers say of a record of a delay topic; of a source's record its place and nothing else. */
+type About = Omit<RetryHeaders, 'firstSeenMs' | 'dueMs' | 'reason' | 'status' | 'tenant'>;
+
+/**
+ * The dead letter of a record that kills the thread which works on it, with its
+ * row. Main makes it, of the packed bytes alone: nobody decodes them again. It is
+ * about the record, since nobody could tell its deliveries; about one delivery only
+ * where the record comes from a delay topic, whose headers name it.
+ *
+ * @param record a reader that stands on it.
+ */
+export function crashDeadLetter(record: BatchReader, context: CrashContext): Handover {
+  const { key, headers, value } = record.bytes;
+  const original = headers === null ? [] : unpackHeaders(headers);
+  const about = aboutRecord(record, context.assignment, original);
+  const kept = context.assignment.isRetry ? ownHeaders(original) : original;
+  return {
+    to: 'dead_letter',
+    assignment: record.assignment,
+    sequence: record.sequence,
+    key: key && new Uint8Array(key),
+    value: value && new Uint8Array(value),
+    headers: [
+      ...kept.map(([name, bytes]): RecordHeader => [name, new Uint8Array(bytes)]),
+      ...oursOf(about, record.tenant),
+    ],
+    dueAtMs: 0,
+    row: rowOf(record, context, about),
+  };
+}
+
+function aboutRecord(
+  record: BatchReader,
+  { topic, partition, isRetry }: KnownAssignment,
+  headers: readonly RecordHeader[],
+): About {
+  const retry = isRetry ? decodeRetryHeaders(headers) : null;
+  if (retry !== null && !('problem' in retry)) return retry;
+  return {
+    sourceTopic: topic,
+    sourcePartition: partition,
+    sourceOffset: record.offset,
+    sourceTimestampMs: record.timestampMs,
+    eventId: '',
+    eventType: '',
+    deliveryId: '',
+    destinationId: '',
+    attempts: 0,
+  };
+}
+
+function oursOf(about: About, tenant: string): RecordHeader[] {
+  const texts = {
+    outcome: OUTCOME,
+    reason: REASON,
+    status: '0',
+    attempts: String(about.attempts),
+    tenant,
+    'event-id': about.eventId,
+    'event-type': about.eventType,
+    'delivery-id': about.deliveryId,
+    'destination-id': about.destinationId,
+    'source-topic': about.sourceTopic,
+    'source-partition': String(about.sourcePartition),
+    'source-offset': String(about.sourceOffset),
+    'source-timestamp': String(about.sourceTimestampMs),
+  };
+  return Object.entries(texts)
+    .filter(([, text]) => text !== '')
+    .map(([name, text]): RecordHeader => [`eventdispatch-${name}`, new TextEncoder().encode(text)]);
+}
+
+function rowOf(
+  record: BatchReader,
+  { assignment, instance, lane, nowMs }: CrashContext,
+  about: About,
+): Uint8Array<ArrayBuffer> | null {
+  const { isRetry, topic, partition } = assignment;
+  const rows = new AttemptRows();
+  rows.append(
+    encodeRecord({
+      tenant: record.tenant,
+      eventId: about.eventId,
+      eventType: about.eventType,
+      eventTimeMs: about.sourceTimestampMs,
+      correlationId: '',
+      topic: about.sourceTopic,
+      partition: about.sourcePartition,
+      offset: about.sourceOffset,
+      producedAtMs: about.sourceTimestampMs,
+      instance,
+      lane,
+    }),
+    {
+      deliveryId: about.deliveryId,
+      destinationId: about.destinationId,
+      channel: '',
+      attempt: about.attempts,
+      outcome: OUTCOME,
+      isFinal: true,
+      reason: REASON,
+      status: 0,
+      attemptedAtMs: nowMs,
+      durationUs: 0,
+      nextAttemptAtMs: 0,
+      response: '',
+      attemptClass: '',
+      ambiguous: false,
+      handOver: 'dead_letter',
+      retryTopic: isRetry ? topic : '',
+      retryPartition: isRetry ? partition : 0,
+      retryOffset: isRetry ? record.offset : 0,
+    },
+  );
+  return rows.take()?.bytes ?? null;
+}

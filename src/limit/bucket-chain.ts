@@ -1,0 +1,69 @@
+import type { TokenBucket } from './token-bucket.ts';
+
+/** A pause that ends sooner than this is over; the rest is rounding, as in `TokenBucket`. */
+const ROUNDING_MS = 1e-4;
+
+/**
+ * The token buckets a destination's requests must pass: channel → tenant →
+ * destination, each null where there is no limit. All must grant, or none is touched:
+ * a request that waits for one of them costs the others nothing.
+ *
+ * The buckets of channel and tenant are shared with other chains of the same lane,
+ * so a wait that is over may find the token gone to another; ask again then. A
+ * chain has a pause of its own, since a Retry-After holds where no limit is
+ * configured, too. Times are monotonic milliseconds.
+ */
+export class BucketChain {
+  readonly #channel: TokenBucket | null;
+  readonly #tenant: TokenBucket | null;
+  readonly #destination: TokenBucket | null;
+  #pausedUntilMs = -Infinity;
+
+  constructor(channel: TokenBucket | null, tenant: TokenBucket | null, destination: TokenBucket | null) {
+    this.#channel = channel;
+    this.#tenant = tenant;
+    this.#destination = destination;
+  }
+
+  /** Milliseconds until all have a token, if nobody else takes one; 0 when they have. */
+  waitMs(nowMs: number): number {
+    const pauseMs = this.#pausedUntilMs - nowMs;
+    let waitMs = pauseMs > ROUNDING_MS ? pauseMs : 0;
+    if (this.#channel !== null) waitMs = Math.max(waitMs, this.#channel.waitMs(nowMs));
+    if (this.#tenant !== null) waitMs = Math.max(waitMs, this.#tenant.waitMs(nowMs));
+    if (this.#destination !== null) waitMs = Math.max(waitMs, this.#destination.waitMs(nowMs));
+    return waitMs;
+  }
+
+  /** Reserves a token of each, or of none. Each reservation must be spent once. */
+  tryReserve(nowMs: number): boolean {
+    if (this.waitMs(nowMs) > 0) return false;
+    this.#channel?.tryReserve(nowMs);
+    this.#tenant?.tryReserve(nowMs);
+    this.#destination?.tryReserve(nowMs);
+    return true;
+  }
+
+  /** Spends a reserved token of each: the request went out, or failed on its way. */
+  spend(nowMs: number): void {
+    this.#channel?.spend(nowMs);
+    this.#tenant?.spend(nowMs);
+    this.#destination?.spend(nowMs);
+  }
+
+  /** The destination asked for a pause; only its own requests wait. See `TokenBucket.slowUntil`. */
+  slowUntil(untilMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs);
+    this.#destination?.slowUntil(untilMs);
+  }
+
+  /** Milliseconds that the pause the destination asked for still lasts; 0 when there is none. */
+  pausedMs(nowMs: number): number {
+    return Math.max(0, this.#pausedUntilMs - nowMs);
+  }
+
+  /** Whether a fresh chain over the same channel's and tenant's buckets would grant the same from here on. */
+  isFull(nowMs: number): boolean {
+    return this.#pausedUntilMs <= nowMs && (this.#destination === null || this.#destination.isFull(nowMs));
+  }
+}

@@ -1,0 +1,562 @@
+/**
+ * Proves that the inbox loses, invents and reorders nothing, over any adds, takes,
+ * parks, drops and repacks; that tenants get their shares in bytes and wait for one
+ * turn of each other at most; and that the classes and priorities of a tenant
+ * share, high before low, with none starving.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Priority } from '../../src/domain/destination.ts';
+import { FairInbox } from '../../src/schedule/fair-inbox.ts';
+import type { FairInboxOptions } from '../../src/schedule/fair-inbox.ts';
+import type { WorkClass } from '../../src/schedule/tenant-queue.ts';
+import { inboxVariant } from './inbox-variant.ts';
+import type { Change, InboxClass } from './inbox-variant.ts';
+
+const CLASSES = ['first', 'retry', 'replay', 'bulk'] as const;
+const PRIORITIES = ['high', 'normal', 'low'] as const;
+const QUANTUM = 1_000;
+const WEIGHTS: FairInboxOptions<string>['weights'] = {
+  classes: { first: 8, retry: 4, replay: 2, bulk: 1 },
+  priorities: { high: 16, normal: 4, low: 1 },
+};
+const TENANTS = ['a', 'b', 'c', 'd', 'e'] as const;
+const TENANT_WEIGHT: Readonly<Record<string, number>> = { a: 1, b: 1, c: 2, d: 0.3, e: 5 };
+const weightOf = (tenant: string): number => TENANT_WEIGHT[tenant] ?? 1;
+const OPTIONS: FairInboxOptions<string> = { quantumBytes: QUANTUM, tenantWeight: weightOf, weights: WEIGHTS };
+
+interface Batch {
+  readonly name: number;
+}
+interface Entry {
+  readonly batch: Batch;
+  readonly recordIndex: number;
+  readonly position: number;
+  readonly bytes: number;
+  readonly tenant: string;
+  readonly workClass: WorkClass;
+  readonly priority: Priority;
+}
+
+function add(inbox: FairInbox<Batch>, entry: Entry): void {
+  const { batch, recordIndex, position, bytes, tenant, workClass, priority } = entry;
+  inbox.add(batch, recordIndex, position, bytes, tenant, workClass, priority);
+}
+
+const tenant = fc.constantFrom(...TENANTS);
+/** Mostly one of them, so that entries meet in the same flow. */
+const workClass = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('first' as const) },
+  fc.constantFrom(...CLASSES),
+);
+const priority = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('normal' as const) },
+  fc.constantFrom(...PRIORITIES),
+);
+/** From nothing to several quanta. */
+const bytes = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 0, max: 400 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 7_000 }) },
+);
+
+type Step =
+  | {
+      readonly kind: 'add';
+      readonly entry: Pick<Entry, 'tenant' | 'workClass' | 'priority' | 'bytes'>;
+      readonly isNewBatch: boolean;
+    }
+  | { readonly kind: 'next' | 'repack' }
+  | { readonly kind: 'park' | 'unpark' | 'bounce'; readonly tenant: string }
+  | { readonly kind: 'drop'; readonly modulus: number };
+
+const adds: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('add' as const),
+  entry: fc.record({ tenant, workClass, priority, bytes }),
+  isNewBatch: fc.boolean(),
+});
+const parks: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom('park' as const, 'unpark' as const, 'bounce' as const),
+  tenant,
+});
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 16, arbitrary: adds },
+  { weight: 8, arbitrary: fc.constant({ kind: 'next' } as const) },
+  { weight: 4, arbitrary: parks },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('drop' as const), modulus: fc.integer({ min: 1, max: 4 }) }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'repack' } as const) },
+);
+
+/** For what is judged at every step: an `expect` that holds takes longer than the step. */
+function same(actual: unknown, expected: unknown, what: string): void {
+  if (!Object.is(actual, expected)) expect(actual, what).toBe(expected);
+}
+
+const flowOf = (entry: Entry): string => `${entry.tenant} ${entry.workClass} ${entry.priority}`;
+
+/** An inbox beside a list of what must be in it, in the order it came. */
+class Compared {
+  readonly inbox: FairInbox<Batch>;
+  readonly parked = new Set<string>();
+  entries: Entry[] = [];
+  #batch: Batch = { name: 0 };
+  #recordIndex = 0;
+
+  constructor(Tested: InboxClass) {
+    this.inbox = new Tested<Batch>(OPTIONS);
+  }
+
+  run(one: Step): void {
+    switch (one.kind) {
+      case 'add':
+        this.add(one);
+        break;
+      case 'next':
+        this.next();
+        break;
+      case 'repack':
+        this.#repack();
+        break;
+      case 'drop':
+        this.#drop(one.modulus);
+        break;
+      case 'park':
+      case 'unpark':
+      case 'bounce':
+        this.#park(one.kind, one.tenant);
+        break;
+    }
+    same(this.inbox.size, this.entries.length, 'size');
+    const held = new Set(this.entries.map(({ batch }) => batch)).size;
+    same(this.inbox.batches <= this.entries.length, true, 'no batch is held for nothing');
+    same(this.inbox.batches >= held, true, 'no batch is let go too early');
+  }
+
+  add({ entry, isNewBatch }: Extract<Step, { kind: 'add' }>): void {
+    if (isNewBatch) this.#startBatch();
+    const recordIndex = this.#recordIndex++;
+    const added = { ...entry, batch: this.#batch, recordIndex, position: recordIndex * 7 };
+    add(this.inbox, added);
+    this.entries.push(added);
+  }
+
+  next(): Entry | null {
+    const { inbox } = this;
+    const isThere = this.entries.some((entry) => !this.parked.has(entry.tenant));
+    same(inbox.next(), isThere, 'next');
+    if (!isThere) {
+      same(inbox.tenants, this.parked.size, 'only parked tenants are remembered');
+      return null;
+    }
+    same(this.parked.has(inbox.tenant), false, 'parked');
+    const flow = `${inbox.tenant} ${inbox.workClass} ${inbox.priority}`;
+    const first = this.entries.find((entry) => flowOf(entry) === flow)!;
+    same(inbox.batch, first.batch, 'the oldest of its tenant, class and priority');
+    for (const field of ['recordIndex', 'position', 'bytes'] as const)
+      same(inbox[field], first[field], field);
+    this.entries.splice(this.entries.indexOf(first), 1);
+    return first;
+  }
+
+  drain(): void {
+    for (const name of TENANTS) this.run({ kind: 'unpark', tenant: name });
+    while (this.next() !== null);
+    expect(this.entries).toEqual([]);
+    expect([this.inbox.size, this.inbox.batches, this.inbox.tenants]).toEqual([0, 0, 0]);
+  }
+
+  /** A bounce is a park that is taken back at once. */
+  #park(kind: 'park' | 'unpark' | 'bounce', name: string): void {
+    if (kind !== 'unpark') this.inbox.park(name);
+    if (kind !== 'park') this.inbox.unpark(name);
+    if (kind === 'park') this.parked.add(name);
+    else this.parked.delete(name);
+  }
+
+  #startBatch(): void {
+    this.#batch = { name: this.#batch.name + 1 };
+    this.#recordIndex = 0;
+  }
+
+  #drop(modulus: number): void {
+    const isDropped = (batch: Batch, recordIndex: number): boolean =>
+      (batch.name + recordIndex) % modulus === 0;
+    const asked: string[] = [];
+    this.inbox.dropWhere((batch, recordIndex, size) => {
+      asked.push(`${batch.name} ${recordIndex} ${size}`);
+      return isDropped(batch, recordIndex);
+    });
+    const all = this.entries.map((entry) => `${entry.batch.name} ${entry.recordIndex} ${entry.bytes}`);
+    expect(asked.toSorted(), 'each is asked about once').toEqual(all.toSorted());
+    this.entries = this.entries.filter((entry) => !isDropped(entry.batch, entry.recordIndex));
+  }
+
+  #repack(): void {
+    this.#startBatch();
+    const into = this.#batch;
+    const moved = new Map<Entry, Entry>();
+    this.inbox.repack(into, (batch, recordIndex, position, size) => {
+      const one = this.entries.find((entry) => entry.batch === batch && entry.recordIndex === recordIndex)!;
+      expect([position, size]).toEqual([one.position, one.bytes]);
+      const place = { batch: into, recordIndex: moved.size, position: 1_000 + moved.size };
+      moved.set(one, { ...one, ...place });
+      return place.position;
+    });
+    this.entries = this.entries.map((entry) => moved.get(entry)!);
+    this.#recordIndex = this.entries.length;
+    expect(this.inbox.batches).toBe(Math.min(this.entries.length, 1));
+  }
+}
+
+function nothingLost(Tested: InboxClass): fc.IProperty<[Step[]]> {
+  return fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
+    const compared = new Compared(Tested);
+    for (const one of steps) compared.run(one);
+    compared.drain();
+  });
+}
+
+/** Whatever the others hold, a tenant that comes newly waits for one turn of each, while they do what they like. */
+function oneTurnEach(Tested: InboxClass): fc.IProperty<[Step[], number, Step[]]> {
+  const addOf = (name: string, size: number): Step => ({
+    kind: 'add',
+    entry: { tenant: name, workClass: 'first', priority: 'normal', bytes: size },
+    isNewBatch: false,
+  });
+  const before = fc.array(step, { maxLength: 80, size: 'max' });
+  const meanwhile = fc.array(fc.oneof(adds, parks), { maxLength: 60, size: 'max' });
+  return fc.property(before, fc.integer({ min: 0, max: 40 }), meanwhile, (steps, flood, others) => {
+    const compared = new Compared(Tested);
+    for (let i = 0; i < flood; i++) for (const name of TENANTS) compared.run(addOf(name, 230));
+    for (const one of steps) compared.run(one);
+    compared.run(addOf('new', 50));
+    const taken = new Map<string, number[]>();
+    for (let i = 0; ; i++) {
+      if (i < others.length) compared.run(others[i]!);
+      const entry = compared.next()!;
+      if (entry.tenant === 'new') break;
+      taken.set(entry.tenant, [...(taken.get(entry.tenant) ?? []), Math.max(entry.bytes, 1)]);
+    }
+    for (const [name, sizes] of taken) {
+      const exceptLast = sizes.slice(0, -1).reduce((sum, size) => sum + size, 0);
+      expect(exceptLast, `${name} had one turn`).toBeLessThan(QUANTUM * weightOf(name));
+    }
+  });
+}
+
+interface Taken {
+  readonly who: string;
+  readonly bytes: number;
+}
+
+/** How far one of the two gets ahead of the other at most, in any stretch of a run, in bytes over weight. */
+function widestGap(
+  taken: readonly Taken[],
+  [one, other]: readonly [string, string],
+  weight: WeightOf,
+): number {
+  let gap = 0;
+  let [low, high] = [0, 0];
+  for (const { who, bytes: size } of taken) {
+    if (who === one) gap += size / weight(who);
+    if (who === other) gap -= size / weight(who);
+    low = Math.min(low, gap);
+    high = Math.max(high, gap);
+  }
+  return high - low;
+}
+
+type WeightOf = (who: string) => number;
+
+/** Of each two of these, which always had something: the gap is no wider than `slack` and the largest entry of each. */
+function expectShares(
+  taken: readonly Taken[],
+  names: readonly string[],
+  weight: WeightOf,
+  largest: number,
+  slack: number,
+): void {
+  for (const one of names) {
+    for (const other of names.filter((name) => name > one)) {
+      const bound = slack + largest / weight(one) + largest / weight(other);
+      expect(widestGap(taken, [one, other], weight), `${one}, ${other}`).toBeLessThanOrEqual(bound + 1e-6);
+    }
+  }
+}
+
+const sizes = fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 20, size: 'max' });
+
+/** Tenants that have always something; another one is parked and unparked in between. */
+function sharesOfTenants(Tested: InboxClass): fc.IProperty<[number[], boolean[]]> {
+  return fc.property(sizes, fc.array(fc.boolean(), { maxLength: 20, size: 'max' }), (of, parks) => {
+    const inbox = new Tested<Batch>(OPTIONS);
+    let count = 0;
+    const refill = (name: string): void => {
+      const size = of[count % of.length]!;
+      inbox.add({ name: 0 }, count++, 0, size, name, 'first', 'normal');
+    };
+    for (const name of [...TENANTS, ...TENANTS]) refill(name);
+    const taken: Taken[] = [];
+    for (let i = 0; i < 400; i++) {
+      const isParked = parks[i % 20];
+      if (isParked !== undefined) inbox[isParked ? 'park' : 'unpark']('b');
+      same(inbox.next(), true, 'next');
+      taken.push({ who: inbox.tenant, bytes: inbox.bytes });
+      refill(inbox.tenant);
+    }
+    const always = TENANTS.filter((name) => name !== 'b');
+    expectShares(taken, always, weightOf, Math.max(...of), QUANTUM);
+  });
+}
+
+/** A tenant of which some flows have always something; others come and go in between. */
+function sharesOfClasses(Tested: InboxClass): fc.IProperty<[string[], number[]]> {
+  const flows = CLASSES.flatMap((one) => PRIORITIES.map((other) => `${one} ${other}`));
+  return fc.property(fc.subarray(flows, { minLength: 2 }), sizes, (always, of) => {
+    const inbox = new Tested<Batch>(OPTIONS);
+    let count = 0;
+    const refill = (flow: string): void => {
+      const [one, other] = flow.split(' ') as [WorkClass, Priority];
+      const size = of[count % of.length]!;
+      inbox.add({ name: 0 }, count++, 0, size, 'a', one, other);
+    };
+    for (const flow of [...always, ...always]) refill(flow);
+    const classes: Taken[] = [];
+    const priorities = new Map<string, Taken[]>(CLASSES.map((name) => [name, []]));
+    for (let i = 0; i < 300; i++) {
+      same(inbox.next(), true, 'next');
+      classes.push({ who: inbox.workClass, bytes: inbox.bytes });
+      priorities.get(inbox.workClass)!.push({ who: inbox.priority, bytes: inbox.bytes });
+      const flow = `${inbox.workClass} ${inbox.priority}`;
+      if (always.includes(flow)) refill(flow);
+      if (i % 7 === 0) refill(flows[i % flows.length]!);
+    }
+    const busy = CLASSES.filter((name) => always.some((flow) => flow.startsWith(name)));
+    expectShares(classes, busy, (who) => WEIGHTS.classes[who as WorkClass], Math.max(...of), 0);
+    for (const [name, taken] of priorities) {
+      const names = PRIORITIES.filter((one) => always.includes(`${name} ${one}`));
+      expectShares(taken, names, (who) => WEIGHTS.priorities[who as Priority], Math.max(...of), 0);
+    }
+  });
+}
+
+function failsOn<Inputs>(property: fc.IProperty<Inputs>): boolean {
+  return fc.check(property, { numRuns: 200 }).failed;
+}
+
+describe('nothing is lost, invented or reordered', () => {
+  test('over any adds, takes, parks, drops and repacks', () => {
+    fc.assert(nothingLost(FairInbox), { numRuns: 300 });
+  });
+
+  test.each<Change & { what: string }>([
+    {
+      what: 'the second entry of a flow replaces the first',
+      file: 'tenant-queue.ts',
+      from: 'if (flow.head === NO_ENTRY) {',
+      to: 'if (flow.head === NO_ENTRY || queue.size === 1) {',
+    },
+    {
+      what: 'a drop at the end leaves the tail where it was',
+      file: 'tenant-queue.ts',
+      from: 'flow.tail = kept;',
+      to: '',
+    },
+    {
+      what: 'a batch is let go before its last entry',
+      file: 'entry-store.ts',
+      from: 'if (left > 0) return;',
+      to: 'if (left > 1) return;',
+    },
+    {
+      what: 'an entry is of the batch before',
+      file: 'entry-store.ts',
+      from: 'this.#batches[this.#lastBatch] !== batch',
+      to: 'false',
+    },
+    {
+      what: 'a moved entry still holds its old batch',
+      file: 'entry-store.ts',
+      from: 'this.#letGo(former);',
+      to: '',
+    },
+    {
+      what: 'what is added to a parked tenant is taken',
+      file: 'fair-inbox.ts',
+      from: 'if (!queue.isParked) this.#ready++;',
+      to: 'this.#ready++; if (queue.isParked) this.unpark(tenant);',
+    },
+    {
+      what: 'a parked tenant leaves the ring with its neighbour',
+      file: 'fair-inbox.ts',
+      from: 'previous.next = next;',
+      to: 'previous.next = next.next;',
+    },
+    {
+      what: 'an empty parked tenant is forgotten, and its parking with it',
+      file: 'fair-inbox.ts',
+      from: 'this.#remember(tenant, true);',
+      to: '',
+    },
+    {
+      what: 'an object used again is parked as its former tenant was',
+      file: 'fair-inbox.ts',
+      from: 'this.#tenants.delete(queue.name);',
+      to: '',
+    },
+  ])('a planted bug is caught: $what', async (change) => {
+    expect(failsOn(nothingLost(await inboxVariant(change)))).toBe(true);
+  });
+});
+
+describe('a tenant that comes newly', () => {
+  test('waits for at most one turn of each other', () => {
+    fc.assert(oneTurnEach(FairInbox), { numRuns: 200 });
+  });
+
+  test.each<Change & { what: string }>([
+    {
+      what: 'a turn has no end',
+      file: 'fair-inbox.ts',
+      from: 'if (queue.size > 0 && queue.deficit > 0)',
+      to: 'if (queue.size > 0)',
+    },
+    {
+      what: 'what joins the ring joins it as the next',
+      file: 'fair-inbox.ts',
+      from: 'const turn = this.#turn;',
+      to: 'const turn = this.#turn?.next ?? null;',
+    },
+    {
+      what: 'a parked tenant keeps the rest of its turn',
+      file: 'fair-inbox.ts',
+      from: 'queue.deficit = Math.min(queue.deficit, 0);',
+      to: '',
+    },
+  ])('a planted bug is caught: $what', async (change) => {
+    expect(failsOn(oneTurnEach(await inboxVariant(change)))).toBe(true);
+  });
+
+  test('behind a million entries of another it is taken within a turn', () => {
+    const inbox = new FairInbox<Batch>({ ...OPTIONS, tenantWeight: () => 1 });
+    const batch = { name: 0 };
+    for (let i = 0; i < 1_000_000; i++) inbox.add(batch, i, 0, 300, 'flood', 'first', 'high');
+    inbox.next();
+    inbox.add(batch, 0, 0, 300, 'single', 'bulk', 'low');
+    let taken = 0;
+    while (inbox.next() && inbox.tenant === 'flood') taken++;
+    expect(inbox.tenant).toBe('single');
+    expect(taken).toBe(3);
+  });
+});
+
+describe('tenants that have always something', () => {
+  test('get bytes by their weights, within a quantum and an entry of each', () => {
+    fc.assert(sharesOfTenants(FairInbox), { numRuns: 200 });
+  });
+
+  test.each<Change & { what: string }>([
+    {
+      what: 'what a turn took too much is forgotten',
+      file: 'fair-inbox.ts',
+      from: 'queue.deficit += queue.turnBytes;',
+      to: 'queue.deficit = queue.turnBytes;',
+    },
+    {
+      what: 'records are counted, not bytes',
+      file: 'tenant-queue.ts',
+      from: 'return this.#entries.bytes(flow.head) || 1;',
+      to: 'return 300;',
+    },
+    {
+      what: 'all weigh the same',
+      file: 'fair-inbox.ts',
+      from: 'queue.turnBytes = weight * quantumBytes;',
+      to: 'queue.turnBytes = quantumBytes;',
+    },
+    {
+      what: 'one that is parked in its turn takes the turn of the next along',
+      file: 'fair-inbox.ts',
+      from: 'else this.#beginTurn(next);',
+      to: 'else this.#turn = next;',
+    },
+  ])('a planted bug is caught: $what', async (change) => {
+    expect(failsOn(sharesOfTenants(await inboxVariant(change)))).toBe(true);
+  });
+
+  test('a tenant that has one huge entry at a time, each as soon as the last is taken, gets its share and no more', () => {
+    const inbox = new FairInbox<Batch>({ ...OPTIONS, tenantWeight: () => 1 });
+    const bytesOf: Record<string, number> = { steady: 0, huge: 0 };
+    const refill = (name: string): void =>
+      inbox.add({ name: 0 }, 0, 0, name === 'huge' ? 5_000 : 500, name, 'first', 'normal');
+    refill('steady');
+    refill('huge');
+    for (let i = 0; i < 200; i++) {
+      inbox.next();
+      bytesOf[inbox.tenant]! += inbox.bytes;
+      refill(inbox.tenant);
+    }
+    expect(Math.abs(bytesOf['huge']! - bytesOf['steady']!)).toBeLessThanOrEqual(QUANTUM + 5_000);
+  });
+});
+
+describe('the classes and priorities of a tenant', () => {
+  test('share by their weights, within an entry of each', () => {
+    fc.assert(sharesOfClasses(FairInbox), { numRuns: 200 });
+  });
+
+  test.each<Change & { what: string }>([
+    {
+      what: 'the higher priority always goes first',
+      file: 'tenant-queue.ts',
+      from: 'flow.start += bytes * flow.cost;',
+      to: '',
+    },
+    {
+      what: 'a flow that was empty has saved up for it',
+      file: 'tenant-queue.ts',
+      from: 'if (queue.size === 0 && queue.start < this.#now) queue.start = this.#now;',
+      to: 'queue.start = 0;',
+    },
+    {
+      what: 'all classes weigh the same',
+      file: 'tenant-queue.ts',
+      from: 'this.cost = 1 / weights.classes[workClass];',
+      to: 'this.cost = 1;',
+    },
+  ])('a planted bug is caught: $what', async (change) => {
+    expect(failsOn(sharesOfClasses(await inboxVariant(change)))).toBe(true);
+  });
+
+  test('of what came together, high goes first, then normal, then low', () => {
+    const inbox = new FairInbox<Batch>(OPTIONS);
+    for (const name of ['low', 'normal', 'high'] as const)
+      for (let i = 0; i < 2; i++) inbox.add({ name: 0 }, i, 0, 100, 'a', 'first', name);
+    const order: string[] = [];
+    while (inbox.next()) order.push(inbox.priority);
+    expect(order).toEqual(['high', 'high', 'normal', 'normal', 'low', 'low']);
+  });
+
+  test('a low one is not starved by high ones without end', () => {
+    const inbox = new FairInbox<Batch>(OPTIONS);
+    inbox.add({ name: 0 }, 0, 0, 100, 'a', 'bulk', 'low');
+    let taken = 0;
+    do {
+      for (const name of CLASSES) inbox.add({ name: 0 }, 0, 0, 100, 'a', name, 'high');
+      inbox.next();
+      taken++;
+    } while (inbox.priority !== 'low');
+    // The bulk class gets one byte in 15, of which low gets one in 17.
+    expect(taken).toBeLessThanOrEqual(15 * 17 + 15);
+  });
+});
+
+test('a quantum or weight of nothing is refused, since no turn would ever come', () => {
+  const none = { ...WEIGHTS, priorities: { ...WEIGHTS.priorities, low: 0 } };
+  expect(() => new FairInbox({ ...OPTIONS, quantumBytes: 0 })).toThrow(RangeError);
+  expect(() => new FairInbox({ ...OPTIONS, weights: none })).toThrow(RangeError);
+  const inbox = new FairInbox<Batch>({ ...OPTIONS, tenantWeight: () => NaN });
+  expect(() => inbox.add({ name: 0 }, 0, 0, 1, 'a', 'first', 'high')).toThrow(RangeError);
+});
