@@ -21,7 +21,10 @@ export class Load {
   }
 
   static async open(brokers: string, topic: string): Promise<Load> {
-    const producer = await openProducer({ 'bootstrap.servers': brokers, 'queue.buffering.max.messages': 500_000 });
+    const producer = await openProducer({
+      'bootstrap.servers': brokers,
+      'queue.buffering.max.messages': 500_000,
+    });
     return new Load(producer, topic);
   }
 
@@ -31,7 +34,12 @@ export class Load {
    * @returns how many were sent, once the time is over.
    */
   async run(
-    { ratePerSecond, seconds, tenants, seed }: { ratePerSecond: number; seconds: number; tenants: number; seed: number },
+    {
+      ratePerSecond,
+      seconds,
+      tenants,
+      seed,
+    }: { ratePerSecond: number; seconds: number; tenants: number; seed: number },
     partitionOf: (tenant: string) => number | null,
   ): Promise<number> {
     const generator = new SampleGenerator({
@@ -50,7 +58,8 @@ export class Load {
         const sample = generator.next();
         const partition = partitionOf(sample.tenant);
         if (partition === null) continue;
-        while (!this.#producer.produce(this.#topic, partition, sample.key, sample.value, [], ignore)) await sleep(TICK_MS);
+        while (!this.#producer.produce(this.#topic, partition, sample.key, sample.value, [], ignore))
+          await sleep(TICK_MS);
         sent++;
       }
       if (elapsedMs >= seconds * 1000) return sent;

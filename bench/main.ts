@@ -4,7 +4,9 @@ import { cpus, totalmem } from 'node:os';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
+import { benchIsolation, type IsolationOptions } from './isolation.ts';
 import { benchPipeline, type PipelineFigures, type PipelineOptions } from './pipeline.ts';
+import { benchRetryStorm, type RetryStormOptions } from './retry-storm.ts';
 
 const program = new Command('bench').description(
   'Benchmarks; loads go to this machine only and end by themselves.',
@@ -23,24 +25,71 @@ program
   )
   .option('--profile <folder>', 'also write V8 CPU profiles of the dispatcher here')
   .option('--json <file>', 'also write the figures here')
-  .action(async (options: PipelineOptions & { json?: string }) => {
-    const startedMs = performance.now();
-    const figures = await benchPipeline(options, (line) => {
-      console.error(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${line}`);
-    });
+  .action(async ({ json, ...options }: PipelineOptions & JsonOption) => {
+    const figures = await benchPipeline(options, narrator());
     console.log(tableOf(figures));
-    if (options.json !== undefined) {
-      const machine = {
-        cpu: cpus()[0]?.model ?? '',
-        cores: cpus().length,
-        memoryGb: totalmem() / 1e9,
-        node: process.version,
-      };
-      await writeFile(options.json, `${JSON.stringify({ ...figures, options, machine }, null, 2)}\n`);
-    }
+    await writeFigures(json, figures, options);
+  });
+
+program
+  .command('isolation')
+  .description('whether 98 tenants notice one that hangs and one that floods')
+  .option('--seconds <n>', 'of each half', positiveInteger, 30)
+  .option('--rate <n>', 'events per second of the 98 together', positiveInteger, 2_000)
+  .option('--flood-rate <n>', 'events per second of the one that floods', positiveInteger, 4_000)
+  .option('--lanes <n>', 'worker threads of the dispatcher', positiveInteger, 1)
+  .option('--json <file>', 'also write the figures here')
+  .action(async ({ json, ...options }: IsolationOptions & JsonOption) => {
+    const figures = await benchIsolation(options, narrator());
+    console.log(listOf(figures));
+    await writeFigures(json, figures, options);
+  });
+
+program
+  .command('retry-storm')
+  .description('half of the destinations answer 503 for a while, then heal')
+  .option('--seconds <n>', 'how long the storm lasts', positiveInteger, 120)
+  .option('--rate <n>', 'events per second of all tenants together', positiveInteger, 2_000)
+  .option('--lanes <n>', 'worker threads of the dispatcher', positiveInteger, 1)
+  .option('--json <file>', 'also write the figures here')
+  .action(async ({ json, ...options }: RetryStormOptions & JsonOption) => {
+    const figures = await benchRetryStorm(options, narrator());
+    console.log(listOf(figures));
+    await writeFigures(json, figures, options);
   });
 
 await program.parseAsync();
+
+interface JsonOption {
+  readonly json?: string;
+}
+
+/** Tells on standard error what goes on, and since when. */
+function narrator(): (line: string) => void {
+  const startedMs = performance.now();
+  return (line) => {
+    console.error(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+  };
+}
+
+async function writeFigures(file: string | undefined, figures: object, options: object): Promise<void> {
+  if (file === undefined) return;
+  const machine = {
+    cpu: cpus()[0]?.model ?? '',
+    cores: cpus().length,
+    memoryGb: totalmem() / 1e9,
+    node: process.version,
+  };
+  await writeFile(file, `${JSON.stringify({ ...figures, options, machine }, null, 2)}\n`);
+}
+
+function listOf(figures: object): string {
+  const table = new Table({ head: ['figure', 'value'], colAligns: ['left', 'right'] });
+  for (const [name, value] of Object.entries(figures) as [string, number][]) {
+    table.push([name, Number.isInteger(value) ? value : value.toFixed(2)]);
+  }
+  return table.toString();
+}
 
 function tableOf(figures: PipelineFigures): string {
   const table = new Table({

@@ -16,7 +16,10 @@ export interface Scene {
   readonly receiver: Receiver;
   readonly ledger: Ledger;
   /** Starts the dispatcher with one destination per tenant, at the receiver's path `/TENANT`. */
-  startDispatcher(tenants: readonly string[], config: Readonly<Record<string, unknown>>): Promise<DispatcherProcess>;
+  startDispatcher(
+    tenants: readonly string[],
+    config: Readonly<Record<string, unknown>>,
+  ): Promise<DispatcherProcess>;
 }
 
 /** Starts everything but the dispatcher, runs the benchmark, and stops everything. */

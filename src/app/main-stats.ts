@@ -17,6 +17,7 @@ export const IDLE_STATS: MainStats = {
   rebalances: 0,
   lanesAlive: 0,
   laneRestarts: 0,
+  tenantsOnSeveralPartitions: 0,
   ledger: {
     rows: 0,
     bytes: 0,
@@ -47,6 +48,7 @@ export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCou
     rebalances: ownership.rebalances,
     lanesAlive: lanes.alive,
     laneRestarts: lanes.restarts,
+    tenantsOnSeveralPartitions: pipeline.tenantPartitions.split,
     ledger: batcher.stats,
     deadLetters: handovers.stats.deadLetters,
     badEvents: handovers.stats.badEvents,

@@ -1,4 +1,5 @@
 import type { TopicPartition } from '../domain/record.ts';
+import type { SplitTenant } from '../ingest/tenant-partitions.ts';
 import type { PipelineTopics } from '../kafka/pipeline-topics.ts';
 import type { LaneRestart } from '../lanes/lane-pool.ts';
 import type { DestinationNotice } from '../lanes/protocol.ts';
@@ -17,11 +18,14 @@ export interface Notices {
   readonly kafkaConnection: (isUp: boolean) => void;
   readonly pollFailed: (message: string) => void;
   readonly commitFailed: (message: string) => void;
+  /** Main stood still for so long that this process may have lost its partitions. */
+  readonly leaseLapsed: (stoodStillMs: number) => void;
   readonly schemaLookupFailed: (schemaId: number, error: unknown) => void;
   readonly handoverFailed: (topic: string, message: string) => void;
   readonly ledgerState: (state: LedgerState, error: Error | null) => void;
   /** What was found when the topics beside the sources were made. */
   readonly topicsReady: (topics: PipelineTopics) => void;
+  readonly tenantSplit: (split: SplitTenant) => void;
   /** A lane tells what has become of a destination of a tenant. */
   readonly destination: (notice: DestinationNotice) => void;
   readonly laneRestarted: (restart: LaneRestart) => void;
@@ -59,6 +63,9 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
     commitFailed: (message) => {
       log.write('commit_failed', { error: message });
     },
+    leaseLapsed: (stoodStillMs) => {
+      log.write('lease_lapsed', { stoodStillMs: Math.round(stoodStillMs) });
+    },
     schemaLookupFailed: (schemaId, error) => {
       log.write('schema_lookup_failed', { schemaId, error: String(error) });
     },
@@ -74,6 +81,9 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
       if (created.length > 0) log.write('topics_created', { topics: created, partitions });
       if (missing.length > 0) log.write('source_topics_missing', { topics: missing });
       if (unequal.length > 0) log.write('partition_counts_differ', { topics: Object.fromEntries(unequal) });
+    },
+    tenantSplit: (split) => {
+      log.write('tenant_on_several_partitions', { ...split });
     },
     destination: ({ notice, tenant, destination }) => {
       const percent = /^failing_(\d+)$/.exec(notice)?.[1];

@@ -1,16 +1,22 @@
 import type { Config } from '../config/config.ts';
 import type { SchemaStore } from '../decode/schema-store.ts';
 import { systemClock } from '../domain/clock.ts';
+import { Admission } from '../ingest/admission.ts';
 import { Assignments } from '../ingest/assignments.ts';
 import { Committer } from '../ingest/committer.ts';
 import { FlowGate } from '../ingest/flow-gate.ts';
+import { Lease } from '../ingest/lease.ts';
 import { Intake, type RecordSource, type Retries } from '../ingest/intake.ts';
+import { CLASS_SHARES, LaneShares } from '../ingest/lane-shares.ts';
 import { Ownership, type OwnershipOptions } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
 import { SchemaWait } from '../ingest/schema-wait.ts';
+import { TenantPartitions } from '../ingest/tenant-partitions.ts';
 import { KafkaConsumer, type ConsumerListener } from '../kafka/consumer.ts';
 import type { KafkaProducer } from '../kafka/producer.ts';
 import { consumerProperties } from '../kafka/properties.ts';
+import { LaneCounters } from '../observability/lane-counters.ts';
+import { laneSlots } from '../observability/lane-slots.ts';
 import { LanePool } from '../lanes/lane-pool.ts';
 import type { Settled } from '../lanes/protocol.ts';
 import { LedgerBatcher } from '../ledger/batcher.ts';
@@ -47,6 +53,7 @@ export interface Pipeline {
   readonly intake: Intake;
   readonly assignments: Assignments;
   readonly gate: FlowGate;
+  readonly tenantPartitions: TenantPartitions;
   readonly ownership: Ownership;
   readonly committer: Committer;
   readonly consumer: KafkaConsumer;
@@ -70,8 +77,8 @@ export interface Pipeline {
 export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { config, notices, delayTopics } = parts;
   const assignments = new Assignments((topic) => delayTopics.get(topic) ?? null);
-  const gate = new FlowGate(config.lanes.count, config.lanes);
-  const { settler, batcher, handovers } = openSettling(parts, assignments, gate);
+  const door = openDoor(parts, assignments);
+  const { settler, batcher, handovers } = openSettling(parts, assignments, door.admission);
   const recover: OwnershipOptions['recover'] = (partitions) =>
     recoverDeliveries(consumer, parts.ledger, partitions, (topic) => delayTopics.has(topic));
   const lanes = await openLanes(parts, {
@@ -97,17 +104,18 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     await lanes.close();
     throw error;
   });
-  const committer = new Committer(consumer, assignments, notices.commitFailed);
+  const { committer, lease, commitTimer } = openCommits(parts, consumer, assignments);
   const schemaWait = new SchemaWait(
     schemaAsker(parts.schemas, () => intake),
     notices.schemaLookupFailed,
   );
   const intake = new Intake({
-    source: noticedSource(consumer, notices),
+    source: noticedSource(consumer, notices, lease),
     feed: lanes,
     lanes: lanes.size,
     assignments,
-    gate,
+    admission: door.admission,
+    tenantPartitions: door.tenantPartitions,
     peek: new Peek(projectionsFor(parts.schemas, lanes), config.kafka.maxRecordBytes),
     clock: systemClock,
     retries: retriesTo(handovers),
@@ -123,20 +131,20 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     assignments,
     committer,
     revokeDeadlineMs: config.kafka.revokeDeadlineMs,
+    hasLapsed: () => lease.hasLapsed,
     recover,
-    ...epochsOf(lanes),
+    ...epochsOf(lanes, door.admission, () => shareOf(assignments, parts.delayPartitions)),
     onRevoking: (assignment) => {
       intake.forget(assignment);
     },
     flush: () => batcher.flush(),
     onError: notices.kafkaError,
   });
-  const commitTimer = tickEvery(committer, config.kafka.commitIntervalMs);
   intake.start();
   return {
     intake,
     assignments,
-    gate,
+    ...door,
     ownership,
     committer,
     consumer,
@@ -174,10 +182,43 @@ function openConsumer(
   );
 }
 
-function noticedSource(consumer: KafkaConsumer, notices: Notices): RecordSource {
+interface Commits {
+  readonly committer: Committer;
+  readonly lease: Lease;
+  readonly commitTimer: NodeJS.Timeout;
+}
+
+/** What may be committed, and what may be sent: the lanes read in their counters until when. */
+function openCommits(
+  { config, counters, notices }: PipelineParts,
+  consumer: KafkaConsumer,
+  assignments: Assignments,
+): Commits {
+  const committer = new Committer(consumer, assignments, notices.commitFailed);
+  const lanes = counters.map((buffer) => new LaneCounters(buffer));
+  const lease = new Lease({
+    nowMs: systemClock.monotonicMs(),
+    publish: (untilMs) => {
+      for (const lane of lanes) lane.set(laneSlots.leaseUntilMs, untilMs);
+    },
+    affirm: (onAnswer) => {
+      committer.affirm(onAnswer);
+    },
+    onLapse: notices.leaseLapsed,
+  });
+  const commitTimer = setInterval(() => {
+    committer.tick();
+  }, config.kafka.commitIntervalMs);
+  return { committer, lease, commitTimer };
+}
+
+function noticedSource(consumer: KafkaConsumer, notices: Notices, lease: Lease): RecordSource {
   return {
     poll: (max, callback) => {
-      consumer.poll(max, callback);
+      consumer.poll(max, (error, records) => {
+        lease.onPoll(systemClock.monotonicMs());
+        callback(error, records);
+      });
     },
     pause: (partitions) => {
       notices.paused(partitions);
@@ -220,22 +261,45 @@ function schemaAsker(schemas: SchemaStore, intake: () => Intake): (schemaId: num
   };
 }
 
-function tickEvery(committer: Committer, intervalMs: number): NodeJS.Timeout {
-  return setInterval(() => {
-    committer.tick();
-  }, intervalMs);
-}
-
-/** How lanes hear of the beginning and the end of an epoch. */
-function epochsOf(lanes: LanePool): Pick<OwnershipOptions, 'onBegin' | 'onEnd'> {
+/** How lanes and their door hear of the beginning and the end of an epoch. */
+function epochsOf(
+  lanes: LanePool,
+  admission: Admission,
+  shareNow: () => number,
+): Pick<OwnershipOptions, 'onBegin' | 'onEnd'> {
   return {
     onBegin: ({ id, topic, partition, delayMs }, recovered) => {
       const isRetry = delayMs !== null;
+      lanes.broadcast({ kind: 'share', share: shareNow() });
       lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, isRetry, recovered });
     },
     onEnd: (ended) => {
+      for (const assignment of ended) admission.end(assignment);
       lanes.broadcast({ kind: 'abandon', assignments: ended.map(({ id }) => id) });
+      lanes.broadcast({ kind: 'share', share: shareNow() });
     },
+  };
+}
+
+/** What part of all partition numbers is here. */
+function shareOf(assignments: Assignments, partitions: number): number {
+  const owned = new Set(Array.from(assignments.all(), ({ partition }) => partition));
+  return Math.min(1, owned.size / partitions);
+}
+
+interface Door {
+  readonly gate: FlowGate;
+  readonly admission: Admission;
+  readonly tenantPartitions: TenantPartitions;
+}
+
+function openDoor({ config: { lanes }, notices }: PipelineParts, assignments: Assignments): Door {
+  const gate = new FlowGate(lanes.count, lanes);
+  const shares = new LaneShares(lanes.count, lanes, { ...CLASS_SHARES, tenant: lanes.tenantShare });
+  return {
+    gate,
+    admission: new Admission(assignments, gate, shares),
+    tenantPartitions: new TenantPartitions({ onSplit: notices.tenantSplit }),
   };
 }
 
@@ -245,7 +309,7 @@ interface Settling {
   readonly handovers: HandoverProducer;
 }
 
-function openSettling(parts: PipelineParts, assignments: Assignments, gate: FlowGate): Settling {
+function openSettling(parts: PipelineParts, assignments: Assignments, admission: Admission): Settling {
   const { kafka, ledger } = parts.config;
   const batcher = new LedgerBatcher({
     sink: parts.ledger,
@@ -271,7 +335,7 @@ function openSettling(parts: PipelineParts, assignments: Assignments, gate: Flow
     },
     onFailure: parts.notices.handoverFailed,
   });
-  const settler = new Settler<Settled>({ records: assignments, gate, ledger: batcher, handovers });
+  const settler = new Settler<Settled>({ records: assignments, admission, ledger: batcher, handovers });
   return { settler, batcher, handovers };
 }
 

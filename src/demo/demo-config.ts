@@ -25,13 +25,17 @@ kafka:
   topics: [${DEMO_TOPIC}]
 clickhouse:
   embeddedPath: ${JSON.stringify(folder.ledgerPath)}
+# A delivery that failed waits in one of these topics: demo.retry.500ms and so on.
+retry:
+  topicPrefix: demo.retry
+  delays: [500ms, 2s, 10s]
 schemas:
   folder: ${JSON.stringify(catalogueFolder)}
 defaults:
   timeout: 5s
   retry:
     maxAttempts: 3
-    initialDelay: 200ms
+    initialDelay: 500ms
     maxDelay: 2s
 # tenant '*': one such destination per tenant, each with a rate and a concurrency of its own.
 destinations:

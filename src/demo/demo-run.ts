@@ -7,7 +7,7 @@ import type { DemoFolder } from './demo-folder.ts';
 import { DEMO_DESTINATIONS, describeBehaviour } from './destinations.ts';
 import { openLiveView, type LiveView } from './live-view.ts';
 import { Phases } from './phases.ts';
-import { countProduced } from './reconcile.ts';
+import { countProduced, countRetriesOut, countStored } from './reconcile.ts';
 import { printReport } from './report.ts';
 import { aborted, until } from './waiting.ts';
 
@@ -122,21 +122,28 @@ export class DemoRun {
     if (end !== 0) this.#failures.push(`the producer ended with ${end}: see ${folder.childrenLogFile}`);
   }
 
-  /** Waits until everything that was produced is durable. */
+  /** Waits until everything that was produced is durable, and no retry is out. */
   async #settle(): Promise<void> {
     const { dispatcher, folder } = this.#parts;
-    const produced = await countProduced(dispatcher.ledger, folder.manifestFile);
-    const isSettled = (): boolean => {
-      const { recordsPolled, openRecords, partitions } = dispatcher.stats();
-      return (
-        recordsPolled >= produced && openRecords === 0 && partitions.every(({ lagRecords }) => !lagRecords)
-      );
-    };
+    const { ledger } = dispatcher;
+    const produced = await countProduced(ledger, folder.manifestFile);
+    // In this order: once every event is in the ledger and no record is open, what is still to come has a row that says so.
+    const isSettled = async (): Promise<boolean> =>
+      this.#isQuiet() &&
+      (await countStored(ledger)) >= produced &&
+      this.#isQuiet() &&
+      (await countRetriesOut(ledger)) === 0;
     if (await this.#phases.during('settling', null, until(isSettled, DRAIN_DEADLINE_MS))) return;
-    const { recordsPolled, openRecords } = dispatcher.stats();
+    const [stored, retriesOut] = [await countStored(ledger), await countRetriesOut(ledger)];
     this.#failures.push(
-      `${DRAIN_DEADLINE_MS / 1_000} s after the last event ${recordsPolled} of ${produced} were read, ${openRecords} open`,
+      `${DRAIN_DEADLINE_MS / 1_000} s after the last event ${stored} of ${produced} were stored, ` +
+        `${dispatcher.stats().openRecords} records open, ${retriesOut} retries out`,
     );
+  }
+
+  #isQuiet(): boolean {
+    const { openRecords, partitions } = this.#parts.dispatcher.stats();
+    return openRecords === 0 && partitions.every(({ lagRecords }) => !lagRecords);
   }
 
   async #drain(): Promise<void> {

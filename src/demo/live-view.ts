@@ -127,6 +127,8 @@ function figures(view: DemoView): (readonly [name: string, value: string])[] {
     ['delivered', `${grouped(view.deliveredPerSecond)}/s`],
     ['in flight', grouped(view.inFlight)],
     ['lag', grouped(view.lagRecords)],
+    ['waiting for a retry', grouped(view.waitingRetries)],
+    ['breakers opened', grouped(view.breakersOpened)],
     ['produce to receipt p50', milliseconds(view.p50Ms)],
     ['p99', milliseconds(view.p99Ms)],
     ['ledger rows', grouped(view.ledgerRows)],

@@ -182,6 +182,21 @@ export async function reconcile(ledger: LedgerReader, inputs: ReconcileInputs): 
   return { totals: totals as ReconcileTotals, checks };
 }
 
+/** How many events the ledger has. */
+export async function countStored(ledger: LedgerReader): Promise<number> {
+  const [counted] = await ledger.query<{ readonly events: number }>('SELECT count() AS events FROM events');
+  return counted?.events ?? 0;
+}
+
+/** How many deliveries were tried, or refused by a breaker, and have not ended: they wait in delay topics, or are on their way. */
+export async function countRetriesOut(ledger: LedgerReader): Promise<number> {
+  const [counted] = await ledger.query<{ readonly deliveries: number }>(
+    `SELECT count() AS deliveries
+     FROM (SELECT delivery_id FROM attempts WHERE delivery_id != '' GROUP BY delivery_id HAVING NOT max(is_final))`,
+  );
+  return counted?.deliveries ?? 0;
+}
+
 /** How many events the producer has on record. */
 export async function countProduced(ledger: LedgerReader, manifestFile: string): Promise<number> {
   const [counted] = await ledger.query<{ readonly events: number }>(

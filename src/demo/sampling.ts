@@ -1,7 +1,9 @@
 import type { Dispatcher } from '../app/dispatcher.ts';
 import type { Clock } from '../domain/clock.ts';
 import { histogramOverLanes, type LaneCounters } from '../observability/lane-counters.ts';
-import { destinationSlots, type DestinationSlot } from '../observability/lane-slots.ts';
+import { destinationSlots, laneSlots, type DestinationSlot } from '../observability/lane-slots.ts';
+import type { PartitionStats } from '../observability/main-stats.ts';
+import { DEMO_TOPIC } from './demo-config.ts';
 import type { DemoSample, DestinationSample } from './view-model.ts';
 
 /** Reads what the dispatcher counts anyway. */
@@ -15,12 +17,18 @@ export function takeSample(
   return {
     atMs: clock.monotonicMs(),
     recordsPolled: stats.recordsPolled,
-    lagRecords: stats.partitions.reduce((lag, { lagRecords }) => lag + (lagRecords ?? 0), 0),
+    lagRecords: lagOf(stats.partitions.filter(({ topic }) => topic === DEMO_TOPIC)),
+    waitingRetries: lagOf(stats.partitions.filter(({ topic }) => topic !== DEMO_TOPIC)),
+    breakersOpened: lanes.reduce((sum, lane) => sum + lane.get(laneSlots.breakersOpened), 0),
     ledgerRows: stats.ledger.rows,
     rssBytes: process.memoryUsage.rss(),
     receiptBuckets: histogramOverLanes(lanes, 'receipt').buckets,
     destinations: destinationIds.map((id, index) => destinationSample(lanes, id, index)),
   };
+}
+
+function lagOf(partitions: readonly PartitionStats[]): number {
+  return partitions.reduce((lag, { lagRecords }) => lag + (lagRecords ?? 0), 0);
 }
 
 function destinationSample(lanes: readonly LaneCounters[], id: string, index: number): DestinationSample {

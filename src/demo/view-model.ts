@@ -7,6 +7,9 @@ export interface DemoSample {
   readonly recordsPolled: number;
   /** Now: produced and not durable in the ledger yet. */
   readonly lagRecords: number;
+  /** Now: in the delay topics, as far as the consumer has looked into them. */
+  readonly waitingRetries: number;
+  readonly breakersOpened: number;
   readonly ledgerRows: number;
   readonly rssBytes: number;
   /** From produce to receipt: counts per bucket of `observability/latency-buckets.ts`. */
@@ -29,6 +32,8 @@ export interface DemoView {
   readonly deliveredPerSecond: number;
   readonly inFlight: number;
   readonly lagRecords: number;
+  readonly waitingRetries: number;
+  readonly breakersOpened: number;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
   readonly ledgerRows: number;
@@ -62,7 +67,7 @@ export function viewOf(samples: readonly DemoSample[]): DemoView {
   const last = samples.at(-1);
   if (last === undefined) throw new RangeError('a view needs a sample');
   const before = sampleBefore(samples, last.atMs - RATE_WINDOW_MS);
-  const { lagRecords, ledgerRows, rssBytes } = last;
+  const { lagRecords, waitingRetries, breakersOpened, ledgerRows, rssBytes } = last;
   const destinations = last.destinations.map((_, index) => destinationView(samples, last, before, index));
   const receipts = receiptsSince(last, sampleBefore(samples, last.atMs - QUANTILE_WINDOW_MS));
   return {
@@ -70,6 +75,8 @@ export function viewOf(samples: readonly DemoSample[]): DemoView {
     deliveredPerSecond: sum(destinations, ({ deliveredPerSecond }) => deliveredPerSecond),
     inFlight: sum(destinations, ({ inFlight }) => inFlight),
     lagRecords,
+    waitingRetries,
+    breakersOpened,
     p50Ms: quantileMs(receipts, 0.5),
     p99Ms: quantileMs(receipts, 0.99),
     ledgerRows,

@@ -5,12 +5,12 @@ const LOOK_MS = 50;
 
 /** Looks until the condition holds, the time is over, or it is stopped. @returns whether the condition holds. */
 export async function until(
-  condition: () => boolean,
+  condition: () => boolean | Promise<boolean>,
   timeoutMs: number,
   stop: AbortSignal | null = null,
 ): Promise<boolean> {
   const endMs = systemClock.monotonicMs() + timeoutMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (stop?.aborted === true || systemClock.monotonicMs() >= endMs) return false;
     await sleep(LOOK_MS);
   }

@@ -1,6 +1,7 @@
 import { limits } from '../domain/limits.ts';
 import type { SourceRecord, TopicPartition } from '../domain/record.ts';
 import { Frontier } from './frontier.ts';
+import { HeldRecords } from './held-records.ts';
 
 /**
  * One partition under one epoch of ownership:
@@ -19,6 +20,8 @@ export class Assignment implements TopicPartition {
   /** How long each record of its topic waits from its timestamp on; null for a topic that is no delay topic. */
   readonly delayMs: number | null;
   readonly frontier = new Frontier(limits.partitionWindowRecords);
+  /** What lanes hold of it. */
+  readonly held = new HeldRecords();
   state: 'active' | 'revoking' | 'ended' = 'active';
   /** Highest offset handed to a commit, and the highest one the broker acknowledged; −1 before the first. */
   commitRequested = -1;
@@ -27,6 +30,7 @@ export class Assignment implements TopicPartition {
   lastRead = -1;
   /** Records read but not admitted yet, oldest first; while there are any the partition is paused. */
   #stash: SourceRecord[] = [];
+  #stashedBytes = 0;
 
   constructor(id: number, topic: string, partition: number, delayMs: number | null = null) {
     this.id = id;
@@ -43,15 +47,24 @@ export class Assignment implements TopicPartition {
     return this.#stash.length;
   }
 
+  get stashedBytes(): number {
+    return this.#stashedBytes;
+  }
+
   stash(record: SourceRecord): void {
     this.#stash.push(record);
+    this.#stashedBytes += sizeOf(record);
   }
 
   /** Offers the stash to `admit`, in order, until it refuses one. */
   unstash(admit: (record: SourceRecord) => boolean): void {
+    const stash = this.#stash;
     let taken = 0;
-    while (taken < this.#stash.length && admit(this.#stash[taken] as SourceRecord)) taken++;
-    if (taken > 0) this.#stash = this.#stash.slice(taken);
+    while (taken < stash.length && admit(stash[taken] as SourceRecord)) taken++;
+    // One that was refused may have made it all be read again later.
+    if (taken === 0 || this.#stash !== stash) return;
+    for (let i = 0; i < taken; i++) this.#stashedBytes -= sizeOf(stash[i] as SourceRecord);
+    this.#stash = stash.slice(taken);
   }
 
   /** Forgets this record and all after it, which are read again. */
@@ -62,5 +75,10 @@ export class Assignment implements TopicPartition {
 
   dropStash(): void {
     this.#stash = [];
+    this.#stashedBytes = 0;
   }
+}
+
+function sizeOf({ key, value }: SourceRecord): number {
+  return (key?.length ?? 0) + (value?.length ?? 0);
 }

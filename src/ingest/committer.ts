@@ -3,6 +3,8 @@ import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
 
 const SETTLE_CHECK_MS = 10;
+/** A commit that was refused is not asked for again at every look. */
+const SETTLE_ASK_MS = 50;
 
 /** What the committer needs of the consumer. */
 export interface OffsetSink {
@@ -21,6 +23,11 @@ export interface CommitStats {
  */
 export class Committer {
   readonly stats: CommitStats = { commits: 0, failures: 0 };
+  #asked = 0;
+  #answered = 0;
+  /** The commit that asks whether this process still owns its partitions, by its number; 0 when none is out. */
+  #question = 0;
+  #onAnswer: (isOwner: boolean) => void = () => undefined;
   readonly #sink: OffsetSink;
   readonly #assignments: Assignments;
   readonly #onFailure: (message: string) => void;
@@ -40,7 +47,35 @@ export class Committer {
       assignment.commitRequested = offset;
       offsets.push({ topic: assignment.topic, partition: assignment.partition, offset });
     }
-    if (offsets.length === 0) return;
+    if (offsets.length > 0) this.#commit(offsets);
+  }
+
+  /**
+   * Asks the broker whether this process still owns its partitions, by committing every
+   * frontier as it is: a member that was evicted is refused. A new question replaces an older one.
+   *
+   * @param onAnswer called once: true when the broker has accepted this commit and every one that was out before.
+   */
+  affirm(onAnswer: (isOwner: boolean) => void): void {
+    const offsets: TopicPartitionOffset[] = [];
+    for (const assignment of this.#assignments.all()) {
+      const offset = assignment.frontier.position;
+      if (offset < 0) continue;
+      assignment.commitRequested = offset;
+      offsets.push({ topic: assignment.topic, partition: assignment.partition, offset });
+    }
+    if (offsets.length === 0) {
+      // Nothing was ever admitted, so nothing can be sent.
+      onAnswer(true);
+      return;
+    }
+    this.#question = this.#asked + 1;
+    this.#onAnswer = onAnswer;
+    this.#commit(offsets);
+  }
+
+  #commit(offsets: readonly TopicPartitionOffset[]): void {
+    this.#asked++;
     try {
       this.#sink.commit(offsets);
     } catch (error) {
@@ -53,6 +88,7 @@ export class Committer {
    * @param offsets those it is about, as far as they are known.
    */
   answer(error: string | null, offsets: readonly TopicPartitionOffset[]): void {
+    this.#answerQuestion(error);
     if (error === null) this.stats.commits++;
     else {
       this.stats.failures++;
@@ -70,12 +106,20 @@ export class Committer {
     }
   }
 
+  /** Answers carry no number, but each commit has one: the answer to the question is among those up to its own. */
+  #answerQuestion(error: string | null): void {
+    this.#answered++;
+    if (this.#question === 0 || (error === null && this.#answered < this.#question)) return;
+    this.#question = 0;
+    this.#onAnswer(error === null);
+  }
+
   /** Commits these and waits until the broker has acknowledged them all, or the time is up. */
   async commitAll(assignments: readonly Assignment[], timeoutMs: number): Promise<boolean> {
     for (let waitedMs = 0; ; waitedMs += SETTLE_CHECK_MS) {
       if (assignments.every((a) => a.committed >= a.frontier.position)) return true;
       if (waitedMs >= timeoutMs) return false;
-      this.tick(assignments);
+      if (waitedMs % SETTLE_ASK_MS === 0) this.tick(assignments);
       await new Promise((resolve) => setTimeout(resolve, SETTLE_CHECK_MS));
     }
   }

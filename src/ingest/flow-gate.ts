@@ -1,4 +1,4 @@
-/** A lane that was full admits again once it fell below this share of its bounds. */
+/** A lane that was full admits again once it fell to this share of its bounds. */
 const REOPEN_SHARE = 0.75;
 
 export interface LaneBounds {
@@ -9,7 +9,8 @@ export interface LaneBounds {
 /**
  * What each lane holds undelivered, in records and bytes, against its bounds.
  * Two marks keep it from flapping: a lane that became full stays closed until it
- * has fallen to three quarters of both bounds.
+ * has fallen to three quarters of both bounds. How
+ * it is shared out is counted by `LaneShares`.
  */
 export class FlowGate {
   readonly #bounds: LaneBounds;
@@ -47,8 +48,8 @@ export class FlowGate {
     if (left < 0 || leftBytes < 0) throw new RangeError(`lane ${lane} let go of more than it held`);
     this.#records[lane] = left;
     this.#bytes[lane] = leftBytes;
-    const low =
-      left <= this.#bounds.maxRecords * REOPEN_SHARE && leftBytes <= this.#bounds.maxBytes * REOPEN_SHARE;
+    const { maxRecords, maxBytes } = this.#bounds;
+    const low = left <= maxRecords * REOPEN_SHARE && leftBytes <= maxBytes * REOPEN_SHARE;
     if (this.#closed[lane] === 0 || !low) return false;
     this.#closed[lane] = 0;
     return true;

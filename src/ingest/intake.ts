@@ -3,14 +3,17 @@ import type { Clock } from '../domain/clock.ts';
 import { limits } from '../domain/limits.ts';
 import { packHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader, SourceRecord, TopicPartition } from '../domain/record.ts';
+import type { Admission } from './admission.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
 import { DueWait, type HoldableSource } from './due-wait.ts';
-import type { FlowGate } from './flow-gate.ts';
+import { headerPairs } from './header-pairs.ts';
 import { LanePacker, type PackedRecord } from './lane-packer.ts';
 import type { Peek } from './peek.ts';
 import { PollSize } from './poll-size.ts';
-import { laneOfTenant } from './tenant-lane.ts';
+import type { Refusal } from './lane-shares.ts';
+import { hashOfTenant, laneOfHash } from './tenant-lane.ts';
+import type { TenantPartitions } from './tenant-partitions.ts';
 
 const MIN_POLL_RECORDS = 16;
 /**
@@ -19,6 +22,14 @@ const MIN_POLL_RECORDS = 16;
  * fetch them again, so it must not answer the short refusals that full load means.
  */
 const PAUSE_AFTER_MS = 200;
+/**
+ * A partition that a share refuses holds back no poll: what is read of it meanwhile
+ * is stashed. Beyond so much of it, over all such partitions, they are paused. That
+ * is several times what a share lets in at once, so that a tenant which always
+ * fills its share does not pause and resume its partition many times a second.
+ */
+const STASH_RECORDS = 8_192;
+const STASH_BYTES = 8 * 1024 * 1024;
 
 /** What intake needs of the consumer. */
 export interface RecordSource extends HoldableSource {
@@ -65,7 +76,8 @@ export interface IntakeOptions {
   readonly feed: LaneFeed;
   readonly lanes: number;
   readonly assignments: Assignments;
-  readonly gate: FlowGate;
+  readonly admission: Admission;
+  readonly tenantPartitions: TenantPartitions;
   readonly peek: Peek;
   readonly clock: Clock;
   readonly retries: Retries;
@@ -98,6 +110,10 @@ export interface IntakeStats {
  * resumed. So a partition's records are admitted in order, and what is read
  * beyond the bounds is at most one poll.
  *
+ * A share that is full, of a tenant or of retries, is the trouble of the partition
+ * that has the record and of no other: polling goes on at once, and the partition
+ * is paused when the stashes of all that are refused so have become large.
+ *
  * A delay topic's record is looked at when it is at the head of its partition.
  * Before its time the partition is held and forgotten (`DueWait`), which blocks
  * nothing else and is no sign of trouble. At its time it goes to its tenant's lane
@@ -108,7 +124,8 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #packers: readonly LanePacker[];
   readonly #pollSize = new PollSize(MIN_POLL_RECORDS, limits.pollMaxRecords);
-  readonly #blocked = new Set<Assignment>();
+  /** Partitions with a stash, by what refused its first record when it was offered last. */
+  readonly #blocked = new Map<Assignment, Refusal>();
   readonly #paused = new Set<Assignment>();
   readonly #dueWait: DueWait;
   /** Runs while a refused record holds back the next poll. */
@@ -129,6 +146,8 @@ export class Intake {
   };
   #state: 'idle' | 'running' | 'stopped' = 'idle';
   #admitting = true;
+  /** What the record that was refused last was refused by. */
+  #refusal: Refusal = 'bound';
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -154,7 +173,7 @@ export class Intake {
   /** Admits nothing more but keeps polling, which keeps the membership while what is open drains. */
   stopAdmitting(): void {
     this.#admitting = false;
-    for (const assignment of this.#blocked) assignment.dropStash();
+    for (const assignment of this.#blocked.keys()) assignment.dropStash();
     this.#blocked.clear();
     this.#paused.clear();
     this.#dueWait.stop();
@@ -168,9 +187,9 @@ export class Intake {
 
   /** To be called when a lane, the ledger or the hand-overs have room again. */
   onRoom(): void {
-    if (this.#holdTimer === null) return;
+    if (this.#holdTimer === null && !this.#isRefusedByShare) return;
     this.#offerStashes();
-    if (this.#isHeldBack) return;
+    if (this.#holdTimer === null || this.#isHeldBack) return;
     clearTimeout(this.#holdTimer);
     this.#holdTimer = null;
     this.#poll();
@@ -186,8 +205,17 @@ export class Intake {
     if (this.#paused.delete(assignment)) this.#options.source.resume([placeOf(assignment)]);
   }
 
+  /** Whether a bound refuses a partition that is read on. */
   get #isHeldBack(): boolean {
-    return this.#blocked.size > this.#paused.size;
+    for (const [assignment, refusal] of this.#blocked) {
+      if (refusal === 'bound' && !this.#paused.has(assignment)) return true;
+    }
+    return false;
+  }
+
+  get #isRefusedByShare(): boolean {
+    for (const refusal of this.#blocked.values()) if (refusal === 'share') return true;
+    return false;
   }
 
   #poll(): void {
@@ -211,7 +239,7 @@ export class Intake {
     if (this.#isHeldBack) {
       this.#holdTimer = setTimeout(() => {
         this.#holdTimer = null;
-        this.#pauseBlocked();
+        this.#pauseRefusedBy('bound');
         this.#poll();
       }, PAUSE_AFTER_MS);
     } else {
@@ -221,8 +249,12 @@ export class Intake {
     }
   }
 
-  #pauseBlocked(): void {
-    const toPause = [...this.#blocked].filter((assignment) => !this.#paused.has(assignment));
+  #pauseRefusedBy(refusal: Refusal): void {
+    const toPause: Assignment[] = [];
+    for (const [assignment, by] of this.#blocked) {
+      if (by === refusal && !this.#paused.has(assignment)) toPause.push(assignment);
+    }
+    if (toPause.length === 0) return;
     for (const assignment of toPause) this.#paused.add(assignment);
     this.#options.source.pause(toPause.map(placeOf));
   }
@@ -235,28 +267,39 @@ export class Intake {
     if (!this.#admitting || assignment?.state !== 'active' || record.offset <= assignment.lastRead) return;
     if (assignment.delayMs !== null && !this.#dueWait.accepts(assignment, record.offset)) return;
     assignment.lastRead = record.offset;
-    if (!assignment.isBlocked && this.#offer(assignment, record)) return;
-    // A record that is not due has taken itself back.
-    if (assignment.lastRead < record.offset) return;
-    this.#blocked.add(assignment);
+    if (!assignment.isBlocked) {
+      if (this.#offer(assignment, record)) return;
+      // A record that is not due has taken itself back.
+      if (assignment.lastRead < record.offset) return;
+      this.#blocked.set(assignment, this.#refusal);
+    }
     assignment.stash(record);
   }
 
   /** Admits what can be admitted of the stashes, and sends all that is packed. */
   #offerStashes(): void {
     const toResume: Assignment[] = [];
-    for (const assignment of this.#blocked) {
+    let records = 0;
+    let bytes = 0;
+    for (const assignment of this.#blocked.keys()) {
       assignment.unstash((record) => this.#offer(assignment, record));
-      if (assignment.isBlocked) continue;
+      if (assignment.isBlocked) {
+        this.#blocked.set(assignment, this.#refusal);
+        records += assignment.stashed;
+        bytes += assignment.stashedBytes;
+        continue;
+      }
       this.#blocked.delete(assignment);
       if (this.#paused.delete(assignment)) toResume.push(assignment);
     }
     if (toResume.length > 0) this.#options.source.resume(toResume.map(placeOf));
+    if (records > STASH_RECORDS || bytes > STASH_BYTES) this.#pauseRefusedBy('share');
     for (let lane = 0; lane < this.#packers.length; lane++) this.#send(lane);
   }
 
   /** @returns false when a bound or a missing schema refuses it for now, or its time has not come. */
   #offer(assignment: Assignment, record: SourceRecord): boolean {
+    this.#refusal = 'bound';
     return assignment.delayMs === null
       ? this.#admit(assignment, record, record.topic)
       : this.#offerRetry(assignment, record, assignment.delayMs);
@@ -293,24 +336,32 @@ export class Intake {
    * @returns false when a bound or a missing schema refuses it for now.
    */
   #admit(assignment: Assignment, record: SourceRecord, sourceTopic: string | null): boolean {
-    const { gate, peek } = this.#options;
+    const { admission, peek } = this.#options;
     if (assignment.frontier.isFull || !this.#options.mayAdmit()) return false;
     if (sourceTopic === null) peek.refuse();
     else if (!peek.look(record, this.#options.mappingOf(sourceTopic))) {
       this.#options.onSchemaNeeded(peek.schemaId);
       return false;
     }
-    const lane =
-      peek.invalid === 0
-        ? laneOfTenant(peek.tenant, peek.tenantStart, peek.tenantEnd, this.#packers.length)
-        : assignment.partition % this.#packers.length;
-    if (!gate.isOpen(lane)) return false;
-    this.#pack(lane, assignment, record);
+    const hash = peek.invalid === 0 ? hashOfTenant(peek.tenant, peek.tenantStart, peek.tenantEnd) : null;
+    const lanes = this.#packers.length;
+    const lane = hash === null ? assignment.partition % lanes : laneOfHash(hash, lanes);
+    const holder = admission.holderOf(lane, hash);
+    const refusal = admission.refusal(lane, holder, assignment);
+    if (refusal !== null) {
+      this.#refusal = refusal;
+      return false;
+    }
+    this.#pack(lane, holder, assignment, record);
+    if (hash !== null && assignment.delayMs === null) {
+      const { tenant, tenantStart, tenantEnd } = peek;
+      this.#options.tenantPartitions.see(hash, tenant, tenantStart, tenantEnd, assignment.partition);
+    }
     return true;
   }
 
-  #pack(lane: number, assignment: Assignment, record: SourceRecord): void {
-    const { gate, peek } = this.#options;
+  #pack(lane: number, holder: number, assignment: Assignment, record: SourceRecord): void {
+    const { admission, peek } = this.#options;
     const packer = this.#packers[lane] as LanePacker;
     const packed = this.#packed;
     packed.assignment = assignment.id;
@@ -327,7 +378,7 @@ export class Intake {
     packed.value = record.value;
     const before = packer.bytes;
     packer.add(packed);
-    gate.admit(lane, packer.bytes - before);
+    admission.admit(assignment, packed.sequence, lane, holder, packer.bytes - before);
     if (packer.bytes >= limits.batchMaxBytes) this.#send(lane);
   }
 
@@ -339,13 +390,4 @@ export class Intake {
 
 function placeOf({ topic, partition }: TopicPartition): TopicPartition {
   return { topic, partition };
-}
-
-function headerPairs(headers: NonNullable<SourceRecord['headers']>): RecordHeader[] {
-  return headers.flatMap((header) =>
-    Object.entries(header).map(([name, value]): RecordHeader => [
-      name,
-      Buffer.isBuffer(value) ? value : Buffer.from(String(value)),
-    ]),
-  );
 }

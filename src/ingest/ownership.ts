@@ -17,6 +17,11 @@ export interface OwnershipOptions {
   readonly committer: Committer;
   readonly revokeDeadlineMs: number;
   /**
+   * Whether this process stood still for so long that another may own its partitions by
+   * now: what it gives up then it has lost, and nothing of it is finished or committed.
+   */
+  hasLapsed(): boolean;
+  /**
    * Finds out what a former owner delivered and did not commit. Rejects when that can't be told now.
    * @returns per partition, in their order.
    */
@@ -38,7 +43,8 @@ export interface OwnershipOptions {
  * it had not recorded; it is asked until it answers. Giving up is orderly: stop admitting, let
  * what is open finish, make it durable, commit, tell the lanes, and only then
  * answer the group, which holds the next owner back until it hears. All of it
- * within a deadline; what is open after it is read again by the next owner.
+ * within a deadline; what is open after it is read again by the next owner. What
+ * was lost while this process stood still is dropped at once, since another has it.
  */
 export class Ownership {
   rebalances = 0;
@@ -131,8 +137,10 @@ export class Ownership {
       this.#options.assignments.revoke(assignment);
       this.#options.onRevoking(assignment);
     }
-    await this.drain(revoked, this.#options.revokeDeadlineMs);
-    await this.#options.committer.commitAll(revoked, COMMIT_TIMEOUT_MS);
+    if (!this.#options.hasLapsed()) {
+      await this.drain(revoked, this.#options.revokeDeadlineMs);
+      await this.#options.committer.commitAll(revoked, COMMIT_TIMEOUT_MS);
+    }
     for (const assignment of revoked) this.#options.assignments.end(assignment);
     this.#options.onEnd(revoked);
   }

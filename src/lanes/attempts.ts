@@ -9,7 +9,7 @@ import type { DeliverySender, Refusal } from './delivery-queue.ts';
 import type { Delivery } from './delivery.ts';
 import type { EndpointNotice } from './endpoint.ts';
 import type { Outcomes } from './outcomes.ts';
-import type { TenantLoad } from './tenants.ts';
+import type { TenantLoad } from './tenant-load.ts';
 
 export interface AttemptsOptions {
   readonly client: HttpClient;

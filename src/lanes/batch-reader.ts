@@ -31,15 +31,10 @@ export class BatchReader {
     return this.#index;
   }
 
-  /** Where that record's payload begins, in bytes from the batch's start. */
-  get position(): number {
-    return this.#at;
-  }
-
-  /** Goes back to a record by the `index` and `position` that were read there. */
-  seek(index: number, position: number): void {
+  /** Goes back to a record by the `index` and `payloadStart` that were read there. */
+  seek(index: number, payloadStart: number): void {
     this.#index = index;
-    this.#at = position;
+    this.#at = payloadStart;
   }
 
   get assignment(): number {
@@ -94,6 +89,12 @@ export class BatchReader {
       this.#length(WORD.headersBytes) +
       this.#length(WORD.valueBytes)
     );
+  }
+
+  /** Copies the record it stands on: its words as the `index`th there, its payload to `at`. */
+  copyTo(words: Uint32Array, index: number, payload: Uint8Array, at: number): void {
+    words.set(this.#words.subarray(this.#index * WORDS, (this.#index + 1) * WORDS), index * WORDS);
+    payload.set(this.#bytes.subarray(this.#at, this.#at + this.payloadBytes), at);
   }
 
   #length(lengthWord: number): number {

@@ -1,11 +1,10 @@
 import type { Destination } from '../domain/destination.ts';
 import type { ConnectionWaiter, Origin } from '../deliver/http-client.ts';
-import type { DestinationCounters, LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
 import type { Alarm, Due } from './alarm.ts';
-import { DeliveryList, type Delivery } from './delivery.ts';
+import { DeliveryList, type Delivery, type DeliveryHome, type QueueCounters } from './delivery.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { TenantLoad } from './tenants.ts';
+import type { TenantLoad } from './tenant-load.ts';
 import { KeyOrder } from '../schedule/key-order.ts';
 
 /**
@@ -22,18 +21,15 @@ export type Refusal = 'abandoned' | 'disabled' | 'expired' | 'breaker_open' | 't
 /** A pause that ends sooner is waited for in the lane; what waits longer leaves. */
 const LONGEST_PAUSE_MS = 2_000;
 
+/** How soon a queue looks again whether this process still owns what it is to send; that takes a round trip. */
+const LEASE_CHECK_MS = 50;
+
 /** Who sends what a queue lets through, and hears of what it does not. */
 export interface DeliverySender {
   send(delivery: Delivery): void;
   refuse(delivery: Delivery, why: Refusal): void;
   /** So few of a parked tenant's deliveries wait that more may be decoded. */
   unpark(load: TenantLoad): void;
-}
-
-/** What a queue counts into: its destination's counters and its lane's. */
-export interface QueueCounters {
-  readonly destination: DestinationCounters;
-  readonly lane: LaneCounters;
 }
 
 /** The clocks a queue looks at. */
@@ -48,10 +44,12 @@ export interface QueueClocks {
  * each bucket. Whichever is shut wakes the queue when it opens, so nothing polls; what the
  * breaker refuses leaves, since it would wait too long here.
  *
- * Retries have a line of their own. They may hold `retry.maxShare` of the slots, and
- * go before first attempts only when none of them is in flight, so neither starves.
+ * Retries have a line of their own. Alone they may hold `retry.maxShare` of the slots.
+ * While first attempts wait, one retry may be in flight, and of what is sent no more
+ * than that share is retries: a destination of one slot or of few tokens has nothing
+ * else to share. So neither starves.
  */
-export class DeliveryQueue implements ConnectionWaiter, Due {
+export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   readonly destination: Destination;
   readonly origin: Origin;
   readonly endpoint: Endpoint;
@@ -68,6 +66,9 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
   readonly #order: KeyOrder<Delivery> | null;
   readonly #load: TenantLoad;
   #retriesInFlight = 0;
+  /** First attempts that go before a retry may, while both wait. */
+  readonly #firstsPerRetry: number;
+  #firstsSinceRetry = Infinity;
   #isAsleep = false;
   /** Deliveries whose back-off runs. */
   #delayed = 0;
@@ -90,6 +91,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     this.#sender = sender;
     this.#clocks = clocks;
     this.#load = load;
+    this.#firstsPerRetry = Math.max(1, Math.ceil(1 / destination.retry.maxShare) - 1);
     // What waits behind others of its key is among the tenant's waiting, which bounds it.
     this.#order = destination.order === 'key' ? new KeyOrder(Infinity) : null;
   }
@@ -126,7 +128,7 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     const list = this.#listOf(delivery);
     list.append(delivery);
     this.pump();
-    if (list.isLast(delivery)) delivery.record.detach();
+    if (list.holds(delivery)) delivery.record.detach();
   }
 
   /** Queues a delivery when its back-off is over; until then it lets go of its batch, too. */
@@ -167,6 +169,10 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
         this.#refuse(list, refusal);
         continue;
       }
+      if (!this.#hasLease(nowMs)) {
+        this.#wakeAt(nowMs + LEASE_CHECK_MS);
+        continue;
+      }
       if (this.#isShut(nowMs)) {
         if (this.#mayLeave) this.#refuse(list, this.endpoint.isOpen(nowMs) ? 'breaker_open' : 'throttled');
         else this.#wakeAt(nowMs + this.endpoint.shutForMs(nowMs));
@@ -180,8 +186,9 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
       }
       const ticket = this.endpoint.tryAcquire(nowMs);
       if (ticket === 0) {
-        if (this.#mayLeave) this.#refuse(list, 'breaker_open');
-        else this.#wakeAt(nowMs + this.endpoint.refusedForMs(nowMs));
+        // Its probe is under way, whose end pumps.
+        if (!this.#mayLeave) return;
+        this.#refuse(list, 'breaker_open');
         continue;
       }
       if (!this.#takeToken(nowMs)) {
@@ -240,7 +247,10 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     const firsts = this.#firsts;
     const retries = this.#retries;
     if (retries.head === null) return firsts.head === null ? null : firsts;
-    if (firsts.head !== null) return this.#retriesInFlight === 0 ? retries : firsts;
+    if (firsts.head !== null) {
+      const isTheirTurn = this.#retriesInFlight === 0 && this.#firstsSinceRetry >= this.#firstsPerRetry;
+      return isTheirTurn ? retries : firsts;
+    }
     const share = Math.max(1, Math.floor(this.endpoint.maxInFlight * this.destination.retry.maxShare));
     return this.#retriesInFlight < share ? retries : null;
   }
@@ -255,6 +265,12 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
       if (expireAfterMs !== null && wallMs > event.timeMs + expireAfterMs) return 'expired';
     }
     return null;
+  }
+
+  /** Whether main was heard of lately: a process that stood still may have lost its partitions meanwhile. */
+  #hasLease(nowMs: number): boolean {
+    const untilMs = this.counters.lane.get(laneSlots.leaseUntilMs);
+    return untilMs === 0 || nowMs <= untilMs;
   }
 
   #isShut(nowMs: number): boolean {
@@ -277,7 +293,10 @@ export class DeliveryQueue implements ConnectionWaiter, Due {
     this.#countOut();
     delivery.ticket = ticket;
     this.inFlight++;
-    if (delivery.isRetry) this.#retriesInFlight++;
+    if (delivery.isRetry) {
+      this.#retriesInFlight++;
+      this.#firstsSinceRetry = 0;
+    } else this.#firstsSinceRetry++;
     this.#sender.send(delivery);
   }
 

@@ -1,15 +1,40 @@
+import type { Origin } from '../deliver/http-client.ts';
+import type { Destination } from '../domain/destination.ts';
 import type { Event } from '../domain/event.ts';
+import type { DestinationCounters, LaneCounters } from '../observability/lane-counters.ts';
 import type { OfKey } from '../schedule/key-order.ts';
 import type { Due } from './alarm.ts';
-import type { DeliveryQueue } from './delivery-queue.ts';
+import type { Endpoint } from './endpoint.ts';
 import type { OpenRecord } from './open-record.ts';
+
+/** What a queue counts into: its destination's counters and its lane's. */
+export interface QueueCounters {
+  readonly destination: DestinationCounters;
+  readonly lane: LaneCounters;
+}
+
+/** The queue a delivery belongs to, as the delivery and those who work on it know it: `DeliveryQueue`. */
+export interface DeliveryHome {
+  readonly destination: Destination;
+  readonly origin: Origin;
+  readonly endpoint: Endpoint;
+  readonly counters: QueueCounters;
+  readonly headers: readonly string[];
+  readonly inFlight: number;
+  add(delivery: Delivery): void;
+  addLater(delivery: Delivery, dueMs: number): void;
+  addDelayed(delivery: Delivery): void;
+  onEnd(delivery: Delivery): void;
+  leave(delivery: Delivery): void;
+  pump(): void;
+}
 
 /** One event on its way to one destination. */
 export class Delivery implements Due, OfKey<Delivery> {
   readonly id: string;
   readonly record: OpenRecord;
   readonly event: Event;
-  readonly queue: DeliveryQueue;
+  readonly queue: DeliveryHome;
   /** Attempts charged so far, in whichever process. */
   attempts: number;
   /** When its first attempt was considered, Unix epoch milliseconds; 0 before. */
@@ -23,7 +48,7 @@ export class Delivery implements Due, OfKey<Delivery> {
   /** Others of its key wait for it. Written by its queue. */
   holdsKey = false;
 
-  constructor(id: string, record: OpenRecord, event: Event, queue: DeliveryQueue) {
+  constructor(id: string, record: OpenRecord, event: Event, queue: DeliveryHome) {
     this.id = id;
     this.record = record;
     this.event = event;
@@ -66,7 +91,8 @@ export class DeliveryList {
     return first;
   }
 
-  isLast(delivery: Delivery): boolean {
-    return this.#tail === delivery;
+  /** Whether it waits here; to be asked about one that was appended here and nowhere else. */
+  holds(delivery: Delivery): boolean {
+    return delivery.next !== null || this.#tail === delivery;
   }
 }

@@ -22,6 +22,8 @@ export class Endpoint {
   readonly #disableClock: DisableClock;
   readonly #concurrency: ConcurrencyLimit;
   #hasBeenTried = false;
+  /** The operator was told that the breaker is open, and not yet that it closed. */
+  #isToldOpen = false;
 
   constructor(destination: Destination, tokens: BucketChain, random: () => number) {
     this.tokens = tokens;
@@ -121,18 +123,19 @@ export class Endpoint {
 
   #onSuccess(ticket: number, nowMs: number): EndpointNotice | null {
     this.#disableClock.onSuccess();
-    const breaker = this.#breaker;
-    if (breaker === null) return null;
-    const wasClosed = breaker.state(nowMs) === 'closed';
-    breaker.onSuccess(ticket, nowMs);
-    return !wasClosed && breaker.state(nowMs) === 'closed' ? 'breaker_closed' : null;
+    this.#breaker?.onSuccess(ticket, nowMs);
+    if (!this.#isToldOpen || this.#breaker?.state(nowMs) !== 'closed') return null;
+    this.#isToldOpen = false;
+    return 'breaker_closed';
   }
 
+  /** A probe that fails opens the breaker once more, which is no news. */
   #onFailure(ticket: number, nowMs: number): EndpointNotice | null {
-    const wasOpen = this.isOpen(nowMs);
     this.#breaker?.onFailure(ticket, nowMs);
     const notice = this.#disableClock.onFailure(nowMs);
     if (notice !== null) return notice === 100 ? 'disabled' : `failing_${notice}`;
-    return !wasOpen && this.isOpen(nowMs) ? 'breaker_opened' : null;
+    if (this.#isToldOpen || !this.isOpen(nowMs)) return null;
+    this.#isToldOpen = true;
+    return 'breaker_opened';
   }
 }

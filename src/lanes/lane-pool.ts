@@ -92,6 +92,8 @@ export class LanePool {
   readonly #pool: Piscina;
   readonly #lanes: readonly LaneState[];
   readonly #retained: RetainedBatches;
+  /** What part of all partitions this process has. */
+  #share = 0;
   readonly #schemas = new Map<number, string>();
   readonly #assignments = new Map<number, KnownAssignment>();
   readonly #lives: Promise<void>[] = [];
@@ -163,7 +165,7 @@ export class LanePool {
   }
 
   /** Tells every lane. */
-  broadcast(message: Extract<ToLane, { kind: 'schema' | 'assignment' | 'abandon' }>): void {
+  broadcast(message: Extract<ToLane, { kind: 'schema' | 'assignment' | 'abandon' | 'share' }>): void {
     this.#note(message);
     for (const { thread } of this.#lanes) thread?.post(message);
   }
@@ -188,6 +190,9 @@ export class LanePool {
         this.#assignments.set(known.assignment, known);
         break;
       }
+      case 'share':
+        this.#share = message.share;
+        break;
       case 'abandon':
         for (const assignment of message.assignments) this.#assignments.delete(assignment);
         this.#retained.forget(message.assignments);
@@ -250,6 +255,7 @@ export class LanePool {
   /** Everything a thread has to know, in one go, so that nothing comes between. */
   #tellAll(lane: number, thread: LaneThread, recovered: ReadonlyMap<number, Recovered>): void {
     for (const [id, source] of this.#schemas) thread.post({ kind: 'schema', id, source });
+    thread.post({ kind: 'share', share: this.#share });
     for (const known of this.#assignments.values()) {
       thread.post({ kind: 'assignment', ...known, recovered: recovered.get(known.assignment) ?? NOTHING });
     }

@@ -9,6 +9,7 @@ import { laneSlots } from '../observability/lane-slots.ts';
 import { decodeRetryHeaders, type RetryHeaders } from '../retry/retry-headers.ts';
 import { FairInbox } from '../schedule/fair-inbox.ts';
 import { BatchReader } from './batch-reader.ts';
+import { BatchRepacker } from './batch-repacker.ts';
 import { Delivery } from './delivery.ts';
 import type { EventReader } from './event-reader.ts';
 import { badEvent } from './handovers.ts';
@@ -17,7 +18,8 @@ import { OpenRecord, type LaneAssignment } from './open-record.ts';
 import type { Outbox } from './outbox.ts';
 import type { LaneTask, ToLane } from './protocol.ts';
 import type { RecordBytes } from './record-bytes.ts';
-import type { Tenant, TenantLoad, Tenants } from './tenants.ts';
+import type { Tenant, Tenants } from './tenants.ts';
+import type { TenantLoad } from './tenant-load.ts';
 
 /**
  * Records are decoded while fewer deliveries than this wait for their turn. What
@@ -33,7 +35,9 @@ const WAITING_OF_TENANT = 32;
  */
 const RECORDS_PER_TICK = 256;
 /** Bytes a tenant may take in its turn: several usual records. */
-const QUANTUM_BYTES = 2_048;
+const QUANTUM_BYTES = 4_096;
+/** What is left of more batches than this is put into one of its own. */
+const MOST_BATCHES = 128;
 const PRIORITY_WEIGHTS = { high: 8, normal: 4, low: 1 };
 
 export interface LaneOptions {
@@ -46,6 +50,8 @@ export interface LaneOptions {
   readonly entries: LedgerEntries;
   readonly outbox: Outbox;
   readonly counters: LaneCounters;
+  /** The process has another part of all partitions. */
+  onShare(share: number): void;
 }
 
 /**
@@ -58,6 +64,8 @@ export class Lane {
   readonly #assignments = new Map<number, LaneAssignment>();
   /** Records that are not decoded yet, taken in turn tenant by tenant. */
   readonly #inbox: FairInbox<BatchReader>;
+  /** Bytes of the records in the inbox. */
+  #inboxBytes = 0;
   #openRecords = 0;
   #openBytes = 0;
 
@@ -85,6 +93,9 @@ export class Lane {
         break;
       case 'abandon':
         this.#abandon(message.assignments);
+        break;
+      case 'share':
+        this.#options.onShare(message.share);
         break;
     }
   }
@@ -114,7 +125,8 @@ export class Lane {
   }
 
   #begin(message: Extract<ToLane, { kind: 'assignment' }>): void {
-    const { assignment: id, topic, partition, isRetry, recovered } = message;
+    const { assignment: id, topic, partition, isRetry } = message;
+    const recovered = new Map(message.recovered.deliveryIds);
     const sinceMs = this.#options.clock.monotonicMs();
     const mapping = this.#mappingOf(topic);
     this.#assignments.set(id, { id, topic, partition, mapping, isRetry, sinceMs, recovered, ended: false });
@@ -131,13 +143,22 @@ export class Lane {
       this.#inbox.add(
         batch,
         batch.index,
-        batch.position,
+        batch.payloadStart,
         batch.payloadBytes,
         batch.tenant,
         assignment?.isRetry === true ? 'retry' : 'first',
         priority?.from === 'constant' ? priority.value : 'normal',
       );
+      this.#inboxBytes += batch.payloadBytes;
     }
+    if (this.#inbox.batches > MOST_BATCHES) this.#repackInbox();
+  }
+
+  #repackInbox(): void {
+    const repacker = new BatchRepacker(this.#inbox.size, this.#inboxBytes);
+    this.#inbox.repack(repacker.reader, (batch, index, start, bytes) =>
+      repacker.place(batch, index, start, bytes),
+    );
   }
 
   #abandon(ids: readonly number[]): void {
@@ -167,6 +188,7 @@ export class Lane {
     const inbox = this.#inbox;
     if (!inbox.next()) return false;
     const { batch, tenant } = inbox;
+    this.#inboxBytes -= inbox.bytes;
     batch.seek(inbox.recordIndex, inbox.position);
     this.#suspect(batch.assignment, batch.sequence);
     this.#takeRecord(batch, tenant);
@@ -302,10 +324,13 @@ function retryOf({ headers }: RecordBytes): RetryHeaders | 'malformed' {
   return 'problem' in retry ? 'malformed' : retry;
 }
 
-/** Ids of what a former owner delivered of this record; forgotten once the partition is past all of it. */
+/**
+ * Ids of what a former owner delivered of this record, which no other record asks
+ * for. Records of an assignment come in turn of their tenants, so that a late offset
+ * does not tell that all earlier ones have been here.
+ */
 function recoveredOf({ origin: { assignment, offset } }: OpenRecord): ReadonlySet<string> | undefined {
-  const { recovered } = assignment;
-  if (recovered === null) return undefined;
-  if (offset > recovered.lastOffset) assignment.recovered = null;
-  return recovered.deliveryIds.get(offset);
+  const ids = assignment.recovered.get(offset);
+  if (ids !== undefined) assignment.recovered.delete(offset);
+  return ids;
 }

@@ -1,7 +1,6 @@
 import { encodeBody } from '../deliver/body.ts';
 import type { BodyFormat } from '../domain/destination.ts';
 import type { Event, FieldMapping } from '../domain/event.ts';
-import type { Recovered } from '../domain/record.ts';
 import type { RetryHeaders } from '../retry/retry-headers.ts';
 import type { RecordBytes } from './record-bytes.ts';
 
@@ -15,8 +14,8 @@ export interface LaneAssignment {
   readonly isRetry: boolean;
   /** When it was assigned, monotonic. */
   readonly sinceMs: number;
-  /** What a former owner delivered; null once the partition is past it. */
-  recovered: Recovered | null;
+  /** Ids of what a former owner delivered, by offset; an offset leaves with its record. */
+  readonly recovered: Map<number, ReadonlySet<string>>;
   ended: boolean;
 }
 

@@ -49,6 +49,8 @@ export type ToLane =
   | { readonly kind: 'batch'; readonly buffer: ArrayBuffer; readonly count: number }
   /** These assignments have ended: forget what was not sent yet, and report nothing as done. */
   | { readonly kind: 'abandon'; readonly assignments: readonly number[] }
+  /** What part of all partitions this process has, 0…1: its part of what a channel may send. */
+  | { readonly kind: 'share'; readonly share: number }
   /** No more batches; close connections and end. */
   | { readonly kind: 'close' };
 

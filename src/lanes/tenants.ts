@@ -2,21 +2,10 @@ import type { RouteTable, TenantRoutes } from '../route/route-table.ts';
 import type { Destination } from '../domain/destination.ts';
 import type { TokenBucket } from '../limit/token-bucket.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
+import { TenantLoad } from './tenant-load.ts';
 
 /** Beyond this many tenants a lane forgets those that are at rest. */
 const REMEMBERED_TENANTS = 10_000;
-
-/** How much of a tenant is decoded and waits for its turn, over all of its destinations. */
-export class TenantLoad {
-  readonly tenant: string;
-  waiting = 0;
-  /** Nothing more of it is decoded for now. */
-  isParked = false;
-
-  constructor(tenant: string) {
-    this.tenant = tenant;
-  }
-}
 
 /** What a tenant's queues share. */
 export interface TenantParts {

@@ -7,12 +7,13 @@ import { addressVerdict, compileRanges } from '../domain/addresses.ts';
 import { systemClock } from '../domain/clock.ts';
 import type { RateLimit } from '../domain/destination.ts';
 import { BucketChain } from '../limit/bucket-chain.ts';
-import { TokenBucket, shareOf } from '../limit/token-bucket.ts';
+import { TokenBucket } from '../limit/token-bucket.ts';
 import { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
 import { RouteTable } from '../route/route-table.ts';
 import { Alarm } from './alarm.ts';
 import { Attempts } from './attempts.ts';
+import { ChannelLimits } from './channel-limits.ts';
 import { DeliveryQueue, type QueueClocks } from './delivery-queue.ts';
 import { Endpoint } from './endpoint.ts';
 import { EventReader } from './event-reader.ts';
@@ -97,7 +98,8 @@ function composeLane(task: LaneTask): ComposedLane {
       lane.takeRecords();
     },
   });
-  const makers = tenantMakers(task, { client, counters, attempts, clocks });
+  const channels = new ChannelLimits(task.limits.channels, task.lanes, clock);
+  const makers = tenantMakers(task, { client, counters, attempts, clocks, channels });
   const tenants = new Tenants(new RouteTable(task.destinations), makers, clock.monotonicMs);
   const lane = new Lane({
     fields: task.fields,
@@ -109,6 +111,9 @@ function composeLane(task: LaneTask): ComposedLane {
     entries,
     outbox,
     counters,
+    onShare: (share) => {
+      channels.setShare(share);
+    },
   });
   return { lane, client, counters };
 }
@@ -118,12 +123,15 @@ interface QueueParts {
   readonly counters: LaneCounters;
   readonly attempts: Attempts;
   readonly clocks: QueueClocks;
+  readonly channels: ChannelLimits;
 }
 
 /** How the limits of a tenant and the queues of its destinations are made, from the configuration. */
-function tenantMakers(task: LaneTask, { client, counters, attempts, clocks }: QueueParts): TenantMakers {
+function tenantMakers(
+  task: LaneTask,
+  { client, counters, attempts, clocks, channels }: QueueParts,
+): TenantMakers {
   const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
-  const channels = channelBuckets(task);
   const { tenants } = task.limits;
   return {
     openBucket: (tenant, sinceMs) => bucketOf(tenants.byTenant[tenant] ?? tenants.default, sinceMs),
@@ -135,7 +143,7 @@ function tenantMakers(task: LaneTask, { client, counters, attempts, clocks }: Qu
         new Endpoint(
           destination,
           new BucketChain(
-            channels.get(destination.channel) ?? null,
+            channels.bucketOf(destination.channel),
             bucket,
             bucketOf(destination.rateLimit, sinceMs),
           ),
@@ -147,16 +155,6 @@ function tenantMakers(task: LaneTask, { client, counters, attempts, clocks }: Qu
         clocks,
       ),
   };
-}
-
-/** A channel's limit holds for the process, and each lane has an equal part of it. */
-function channelBuckets({ limits, lanes }: LaneTask): ReadonlyMap<string, TokenBucket> {
-  return new Map(
-    Object.entries(limits.channels).map(([channel, limit]) => {
-      const { ratePerSecond, burst } = shareOf(limit, 1 / lanes);
-      return [channel, new TokenBucket(ratePerSecond, burst)];
-    }),
-  );
 }
 
 /** Empty as of when its partition came here: the former owner may have sent a burst just before. */

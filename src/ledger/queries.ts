@@ -75,16 +75,16 @@ export function outcomeCounts(ledger: LedgerReader): Promise<OutcomeCount[]> {
 export interface DestinationSummary {
   readonly destinationId: string;
   readonly channel: string;
-  /** Distinct deliveries with at least one attempt. */
+  /** Distinct deliveries, those that were never sent included. */
   readonly deliveries: number;
   readonly delivered: number;
   /** Given up: `dead` and `rejected`. */
   readonly dead: number;
   /** Attempts that another one followed. */
   readonly retries: number;
-  /** Of single attempts. */
-  readonly durationP50Ms: number;
-  readonly durationP99Ms: number;
+  /** Of single attempts; null when there was none. */
+  readonly durationP50Ms: number | null;
+  readonly durationP99Ms: number | null;
   /** From the producer's time to the end of the attempt that delivered; null when none did. */
   readonly produceToReceiptP50Ms: number | null;
   readonly produceToReceiptP99Ms: number | null;
@@ -98,9 +98,9 @@ export function destinationSummary(ledger: LedgerReader): Promise<DestinationSum
        uniqExact(delivery_id) AS deliveries,
        uniqExactIf(delivery_id, outcome = 'delivered') AS delivered,
        uniqExactIf(delivery_id, outcome IN ('dead', 'rejected')) AS dead,
-       countIf(outcome = 'retrying') AS retries,
-       quantile(0.5)(duration_us) / 1000 AS durationP50Ms,
-       quantile(0.99)(duration_us) / 1000 AS durationP99Ms,
+       countIf(outcome = 'retrying' AND is_attempt) AS retries,
+       quantileOrNullIf(0.5)(duration_us, is_attempt) / 1000 AS durationP50Ms,
+       quantileOrNullIf(0.99)(duration_us, is_attempt) / 1000 AS durationP99Ms,
        quantileOrNullIf(0.5)(total_ms, outcome = 'delivered') AS produceToReceiptP50Ms,
        quantileOrNullIf(0.99)(total_ms, outcome = 'delivered') AS produceToReceiptP99Ms
      FROM
@@ -111,6 +111,8 @@ export function destinationSummary(ledger: LedgerReader): Promise<DestinationSum
          delivery_id,
          outcome,
          duration_us,
+         -- A delivery that was put off or ended unsent has a row without a class.
+         class != '' AS is_attempt,
          date_diff('millisecond', produced_at, attempted_at) + duration_us / 1000 AS total_ms
        FROM attempts
        WHERE delivery_id != ''

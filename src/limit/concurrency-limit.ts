@@ -22,12 +22,15 @@ const RISE = 2;
 const SLACK_MS = 100;
 
 /**
- * How far the baseline goes towards a window's mean: fast down, since the best seen
- * is what it can do; slowly up, so that a congestion of minutes does not pass for
- * normal, and a destination that has become slower for good is not held back for ever.
+ * How the baseline goes towards a window's mean: down fast, by a share of the
+ * difference, since the best seen is what it can do; up by no more than a share of
+ * itself (and the slack) per second, however bad the mean, so that a congestion of a
+ * minute does not pass for normal. A destination that has become slower for good is
+ * held back for some minutes. Where answers are rare, a window counts for ten seconds.
  */
 const BASELINE_DOWN = 0.3;
-const BASELINE_UP = 0.01;
+const BASELINE_UP_PER_S = 0.002;
+const MAX_WINDOW_MS = 10_000;
 
 /**
  * How many requests a destination may have in flight: additive increase,
@@ -106,18 +109,24 @@ export class ConcurrencyLimit {
     if (this.#windowAnswers < WINDOW_ANSWERS || nowMs - this.#windowStartMs < WINDOW_MS) return;
     const meanMs = this.#windowSumMs / this.#windowAnswers;
     const wasUsed = 2 * this.#windowMaxInFlight >= this.limit;
+    const windowMs = Math.min(MAX_WINDOW_MS, nowMs - this.#windowStartMs);
     this.#windowStartMs = nowMs;
     this.#windowSumMs = 0;
     this.#windowAnswers = 0;
     this.#windowMaxInFlight = 0;
     this.#judge(meanMs, wasUsed, nowMs);
+    this.#learn(meanMs, windowMs);
   }
 
   #judge(meanMs: number, wasUsed: boolean, nowMs: number): void {
     this.#lastMeanMs = meanMs;
     if (Number.isNaN(this.#baselineMs)) this.#baselineMs = meanMs;
     if (wasUsed && meanMs > RISE * this.#baselineMs + SLACK_MS) this.#decrease(nowMs);
-    const share = meanMs < this.#baselineMs ? BASELINE_DOWN : BASELINE_UP;
-    this.#baselineMs += share * (meanMs - this.#baselineMs);
+  }
+
+  #learn(meanMs: number, windowMs: number): void {
+    const difference = meanMs - this.#baselineMs;
+    const mostUpMs = ((this.#baselineMs + SLACK_MS) * BASELINE_UP_PER_S * windowMs) / 1000;
+    this.#baselineMs += difference < 0 ? BASELINE_DOWN * difference : Math.min(difference, mostUpMs);
   }
 }

@@ -41,6 +41,8 @@ export const laneSlots = {
   deliveriesRefused: 32,
   breakersOpened: 33,
   destinationsDisabled: 34,
+  /** Written by main alone: until when, monotonic, the lane may send (`ingest/lease.ts`); 0: for ever. */
+  leaseUntilMs: 35,
 } as const;
 export type LaneSlotName = keyof typeof laneSlots;
 export type LaneSlot = (typeof laneSlots)[LaneSlotName];

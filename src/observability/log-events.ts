@@ -14,6 +14,10 @@ export const LOG_EVENTS = {
     level: 'warn',
     text: 'the shutdown deadline passed; what is left is read again after the next start',
   },
+  leave_skipped: {
+    level: 'warn',
+    text: 'no broker took the last commit, so the consumer group is not left; the broker evicts this member later',
+  },
   leave_timed_out: {
     level: 'warn',
     text: 'leaving the consumer group took too long; the broker evicts this member later',
@@ -33,12 +37,20 @@ export const LOG_EVENTS = {
     level: 'warn',
     text: 'source topics have different numbers of partitions, so limits and order of a tenant hold per process only',
   },
+  tenant_on_several_partitions: {
+    level: 'warn',
+    text: 'events of a tenant are in several partitions, so its limits and order hold per process only; told of the first 20 tenants',
+  },
   kafka_error: { level: 'warn', text: 'Kafka client error; the client reconnects by itself' },
   partitions_assigned: { level: 'info', text: 'partitions assigned' },
   partitions_revoked: { level: 'info', text: 'partitions revoked' },
   partition_paused: { level: 'debug', text: 'partition paused by a bound' },
   partition_resumed: { level: 'debug', text: 'partition resumed' },
   commit_failed: { level: 'warn', text: 'offset commit failed; a later one repeats it' },
+  lease_lapsed: {
+    level: 'warn',
+    text: 'this process stood still for so long that it may have lost its partitions; it sends nothing until the broker confirms them',
+  },
   poll_failed: { level: 'warn', text: 'a poll failed; polling goes on' },
 
   schema_lookup_failed: {

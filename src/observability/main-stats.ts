@@ -19,6 +19,8 @@ export interface MainStats {
   readonly rebalances: number;
   readonly lanesAlive: number;
   readonly laneRestarts: number;
+  /** Tenants that came in more than one partition number. */
+  readonly tenantsOnSeveralPartitions: number;
   readonly ledger: LedgerStats;
   readonly deadLetters: HandoverStats;
   readonly badEvents: HandoverStats;

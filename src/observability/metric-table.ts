@@ -95,6 +95,12 @@ export const METRICS = {
     labels: {},
     help: 'Changes of this process’s assignment.',
   },
+  eventdispatch_tenants_on_several_partitions_total: {
+    type: 'counter',
+    unit: 'count',
+    labels: {},
+    help: 'Tenants whose events this process read from more than one partition number, among the first 10,000 it saw.',
+  },
   eventdispatch_lanes_alive: {
     type: 'gauge',
     unit: 'count',

@@ -87,6 +87,7 @@ const READERS: Readonly<Record<MetricName, Reader>> = {
   eventdispatch_open_bytes: ({ main }) => single(main.openBytes),
   eventdispatch_commits_total: ({ main }) => byResult(main.commits, main.commitFailures),
   eventdispatch_rebalances_total: ({ main }) => single(main.rebalances),
+  eventdispatch_tenants_on_several_partitions_total: ({ main }) => single(main.tenantsOnSeveralPartitions),
   eventdispatch_lanes_alive: ({ main }) => single(main.lanesAlive),
   eventdispatch_lane_restarts_total: ({ main }) => single(main.laneRestarts),
   eventdispatch_lane_busy_seconds_total: perLane(laneSlots.busySeconds),

@@ -26,8 +26,13 @@ export interface SettlerOptions<Work extends SettledWork> {
     hold(assignment: number, sequence: number): void;
     release(assignment: number, sequence: number): void;
   };
-  /** Admission: what a lane has let go of makes room. */
-  readonly gate: { release(lane: number, records: number, bytes: number): boolean };
+  /** What a lane has let go of makes room. */
+  readonly admission: {
+    /** By its size, whatever it is. */
+    release(lane: number, records: number, bytes: number): void;
+    /** Of whom it was: pairs (assignment, sequence) of records that are done. */
+    settle(pairs: Uint32Array): void;
+  };
   readonly ledger: {
     add(chunk: Pick<SettledWork, 'attempts' | 'attemptRows' | 'events' | 'eventRows' | 'records'>): void;
     readonly pendingBytes: number;
@@ -66,13 +71,15 @@ export class Settler<Work extends SettledWork> {
   }
 
   onSettled(lane: number, work: Work): void {
-    const { records, handovers, ledger, gate } = this.#options;
+    const { records, handovers, ledger, admission } = this.#options;
     for (const handover of work.handovers) {
       records.hold(handover.assignment, handover.sequence);
       handovers.add(handover);
     }
+    // The ledger may give the pairs away.
+    admission.settle(work.records);
     ledger.add(work);
-    gate.release(lane, work.releasedRecords, work.releasedBytes);
+    admission.release(lane, work.releasedRecords, work.releasedBytes);
   }
 
   /** The ledger has acknowledged the rows of these records: pairs (assignment, sequence). */

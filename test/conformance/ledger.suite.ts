@@ -464,9 +464,18 @@ export function describeLedger(title: string, open: () => Promise<Ledger>): void
             to('b', { outcome: 'delivered' }),
             to('c', { outcome: 'dead' }),
             to('d', { outcome: 'rejected' }),
+            // What was put off or ended unsent took no time of the receiver's.
+            to('d', { outcome: 'breaker_open', isFinal: false, attempt: 0, attemptClass: '', durationUs: 0 }),
+            to('d', { outcome: 'retrying', isFinal: false, attempt: 0, attemptClass: '', durationUs: 0 }),
+            to('e', { outcome: 'expired', attempt: 0, attemptClass: '', durationUs: 0 }),
             {
               record: { topic },
-              row: { ...sampleAttempt, destinationId: 'never-delivered', outcome: 'dead' },
+              row: {
+                ...sampleAttempt,
+                destinationId: 'never-delivered',
+                outcome: 'expired',
+                attemptClass: '',
+              },
             },
           ]),
         );
@@ -474,7 +483,7 @@ export function describeLedger(title: string, open: () => Promise<Ledger>): void
         expect(summaries.find(({ destinationId }) => destinationId === 'summed-up')).toEqual({
           destinationId: 'summed-up',
           channel: 'webhook',
-          deliveries: 4,
+          deliveries: 5,
           delivered: 2,
           dead: 2,
           retries: 1,
@@ -485,6 +494,8 @@ export function describeLedger(title: string, open: () => Promise<Ledger>): void
         });
         expect(summaries.find(({ destinationId }) => destinationId === 'never-delivered')).toMatchObject({
           delivered: 0,
+          durationP50Ms: null,
+          durationP99Ms: null,
           produceToReceiptP50Ms: null,
         });
       });

@@ -2,7 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { countProduced, reconcile, type Verdict } from '../../src/demo/reconcile.ts';
+import {
+  countProduced,
+  countRetriesOut,
+  countStored,
+  reconcile,
+  type Verdict,
+} from '../../src/demo/reconcile.ts';
 import { openLedger, type Ledger } from '../../src/ledger/client.ts';
 import type { AttemptRow, EventRow, RecordColumns } from '../../src/ledger/rows.ts';
 import { attemptBytes, eventBytes, type Sample } from '../ledger/sample-rows.ts';
@@ -136,6 +142,17 @@ describe('a run in which all went well', () => {
     expect(checks.map(({ claim }) => claim)).toEqual(Object.values(CLAIM));
     expect(totals).toEqual({ events: 4, expected: 5, finals: 5, delivered: 3, dead: 1, receipts: 3 });
     expect(await countProduced(ledger, file('manifest.tsv'))).toBe(4);
+  });
+
+  test('knows the events that are stored, and the deliveries that have not ended', async () => {
+    const run = calmRun();
+    run.attempts.push(
+      attempt(contact, 'late', retrying),
+      attempt(contact, 'refused', { outcome: 'breaker_open', isFinal: false, attempt: 0 }),
+    );
+    await verdictOn(run);
+    expect(await countStored(ledger)).toBe(4);
+    expect(await countRetriesOut(ledger)).toBe(2);
   });
 
   test('of nothing leaves nothing broken and nothing counted', async () => {

@@ -10,6 +10,8 @@ const VIEW: DemoView = {
   deliveredPerSecond: 3_420,
   inFlight: 131,
   lagRecords: 940,
+  waitingRetries: 41,
+  breakersOpened: 2,
   p50Ms: 48.2,
   p99Ms: 1_310,
   ledgerRows: 41_203,
@@ -63,6 +65,7 @@ describe('without a terminal', () => {
     view.show(VIEW, producing);
     expect(written).toEqual([
       'producing 12/30 s | in 2,001/s | delivered 3,420/s | in flight 131 | lag 940 | ' +
+        'waiting for a retry 41 | breakers opened 2 | ' +
         'produce to receipt p50 48 ms | p99 1.3 s | ledger rows 41,203 | RSS 450 MB | ' +
         'crm 6,225 delivered, 12 retried, 1 dead, 3 in flight\n',
     ]);

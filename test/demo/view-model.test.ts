@@ -23,6 +23,8 @@ function sample(
     atMs,
     recordsPolled: polled,
     lagRecords: 7,
+    waitingRetries: 3,
+    breakersOpened: 1,
     ledgerRows: 11,
     rssBytes: 13,
     receiptBuckets,
@@ -44,7 +46,13 @@ describe('a view', () => {
   test('of the first sample has no rates and no quantiles', () => {
     const view = viewOf([sample(1_000, { polled: 50, delivered: [40] })]);
     expect(view).toMatchObject({ readPerSecond: 0, deliveredPerSecond: 0, p50Ms: null, p99Ms: null });
-    expect(view).toMatchObject({ lagRecords: 7, ledgerRows: 11, rssBytes: 13 });
+    expect(view).toMatchObject({
+      lagRecords: 7,
+      waitingRetries: 3,
+      breakersOpened: 1,
+      ledgerRows: 11,
+      rssBytes: 13,
+    });
   });
 
   test('tells rates of the last two seconds, not of the whole run', () => {

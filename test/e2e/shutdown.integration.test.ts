@@ -16,6 +16,7 @@ import { failToStart, type StartFailure } from './start-failure.ts';
 
 const OK: ExitStatus = { code: 0, signal: null };
 const TIMEOUT_MS = 60_000;
+const PARTITIONS = 6;
 
 describeWithKafka('the dispatcher as a process', (kafka) => {
   let startScenario: Scenario;
@@ -153,13 +154,17 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
 
   describe('a start that fails', () => {
     let owner: DispatcherProcess;
+    const allPartitions = () => PARTITIONS * (1 + startScenario.delayTopics.length);
 
     beforeAll(async () => {
       owner = await startScenario.startDispatcher();
-      await waitFor(async () => (await owner.metric('eventdispatch_partitions_assigned')) === 6, {
-        timeoutMs: TIMEOUT_MS,
-        what: 'all partitions',
-      });
+      await waitFor(
+        async () => (await owner.metric('eventdispatch_partitions_assigned')) === allPartitions(),
+        {
+          timeoutMs: TIMEOUT_MS,
+          what: 'all partitions',
+        },
+      );
     });
     it('names the port that is in use, and never joins the group', async () => {
       const rebalances = await owner.metric('eventdispatch_rebalances_total');
@@ -175,7 +180,7 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
         [...startScenario.expectedIds(events, 'crm')].toSorted(),
       );
       expect(await owner.metric('eventdispatch_rebalances_total')).toBe(rebalances);
-      expect(await owner.metric('eventdispatch_partitions_assigned')).toBe(6);
+      expect(await owner.metric('eventdispatch_partitions_assigned')).toBe(allPartitions());
     });
 
     it('names the ClickHouse that is not there', async () => {
@@ -208,7 +213,7 @@ function open(
   crm: DestinationOptions,
   config: Readonly<Record<string, unknown>> = {},
 ): Promise<Scenario> {
-  return Scenario.open({ kafka, partitions: 6, destinations: { crm }, config });
+  return Scenario.open({ kafka, partitions: PARTITIONS, destinations: { crm }, config });
 }
 
 function produce(

@@ -34,6 +34,47 @@ function finish(assignment: Assignment, ...offsets: number[]): void {
 
 const at = (offset: number, partition = 0): TopicPartitionOffset => ({ topic: 't', partition, offset });
 
+describe('asking whether the partitions are still its own', () => {
+  function asking(): ReturnType<typeof open> & { readonly answers: boolean[] } {
+    const parts = open();
+    const answers: boolean[] = [];
+    finish(parts.assignments.begin({ topic: 't', partition: 0 }), 10);
+    return { ...parts, answers };
+  }
+
+  test('commits what is committed already, since only the answer counts', () => {
+    const { broker, committer, answers } = asking();
+    committer.tick();
+    committer.answer(null, [at(11)]);
+    committer.affirm((isOwner) => answers.push(isOwner));
+    expect(broker.asked).toEqual([[at(11)], [at(11)]]);
+    expect(answers).toEqual([]);
+    committer.answer(null, [at(11)]);
+    expect(answers).toEqual([true]);
+  });
+
+  test('takes the answer to an earlier commit for none, unless it is a refusal', () => {
+    const { committer, answers } = asking();
+    committer.tick();
+    committer.affirm((isOwner) => answers.push(isOwner));
+    committer.answer(null, [at(11)]);
+    expect(answers).toEqual([]);
+    committer.answer('Broker: Unknown member', []);
+    expect(answers).toEqual([false]);
+    committer.answer(null, [at(11)]);
+    expect(answers).toEqual([false]);
+  });
+
+  test('needs no answer where nothing was ever admitted', () => {
+    const { assignments, broker, committer } = open();
+    assignments.begin({ topic: 't', partition: 0 });
+    const answers: boolean[] = [];
+    committer.affirm((isOwner) => answers.push(isOwner));
+    expect(answers).toEqual([true]);
+    expect(broker.asked).toEqual([]);
+  });
+});
+
 describe('a tick', () => {
   test('asks only for what moved, in one commit', () => {
     const { assignments, broker, committer } = open();

@@ -6,10 +6,13 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
 } from '../../src/domain/record.ts';
+import { Admission } from '../../src/ingest/admission.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
 import { Intake, type Hop, type LaneFeed, type RecordSource } from '../../src/ingest/intake.ts';
+import { LaneShares, type Shares } from '../../src/ingest/lane-shares.ts';
 import { Peek, type RecordProjection } from '../../src/ingest/peek.ts';
+import { TenantPartitions, type SplitTenant } from '../../src/ingest/tenant-partitions.ts';
 import { BatchReader } from '../../src/lanes/batch-reader.ts';
 import { ManualClock } from '../domain/manual-clock.ts';
 
@@ -210,16 +213,23 @@ export class IntakeBench {
   readonly knownSchemas = new Set<number>([1]);
   readonly neededSchemas: number[] = [];
   readonly errors: string[] = [];
+  readonly shares: LaneShares;
+  readonly admission: Admission;
+  readonly splitTenants: SplitTenant[] = [];
   readonly intake: Intake;
   mayAdmit = true;
   #released = 0;
 
-  /** @param delays of the topic that each partition stands for; null and left out is a source. */
+  /**
+   * @param delays of the topic that each partition stands for; null and left out is a source.
+   * @param shares of tenants and classes; nothing is shared out unless a test is about that.
+   */
   constructor(
     logs: readonly (readonly SourceRecord[])[],
     lanes: number,
     bounds: LaneBounds,
     delays: readonly (number | null)[] = [],
+    { Counts = LaneShares, ...shares }: Partial<Shares> & { Counts?: typeof LaneShares } = {},
   ) {
     let begun = 0;
     this.assignments = new Assignments(() => delays[begun++] ?? null);
@@ -231,12 +241,15 @@ export class IntakeBench {
     );
     this.feed = new FakeFeed((assignment) => partitionOf.get(assignment) ?? -1, this.clock);
     this.gate = new FlowGate(lanes, bounds);
+    this.shares = new Counts(lanes, bounds, { tenant: 1, first: 1, retry: 1, ...shares });
+    this.admission = new Admission(this.assignments, this.gate, this.shares);
     this.intake = new Intake({
       source: this.source,
       feed: this.feed,
       lanes,
       assignments: this.assignments,
-      gate: this.gate,
+      admission: this.admission,
+      tenantPartitions: new TenantPartitions({ onSplit: (split) => this.splitTenants.push(split) }),
       peek: new Peek({ find: (id) => (this.knownSchemas.has(id) ? projection : 'unresolved') }, 1024),
       clock: this.clock,
       retries: {
@@ -275,7 +288,8 @@ export class IntakeBench {
     const gone = this.feed.admitted.slice(this.#released, this.#released + count);
     this.#released += gone.length;
     for (const { lane, bytes, assignment, sequence } of gone) {
-      this.gate.release(lane, 1, bytes);
+      this.admission.settle(Uint32Array.of(assignment, sequence));
+      this.admission.release(lane, 1, bytes);
       this.assignments.release(assignment, sequence);
     }
     if (gone.length > 0) this.intake.onRoom();

@@ -55,6 +55,7 @@ class Process {
       assignments,
       committer,
       revokeDeadlineMs: DEADLINE_MS,
+      hasLapsed: () => false,
       recover: (partitions) => Promise.resolve(partitions.map(() => nothing)),
       onBegin: (assignment) => log.push(`begin ${names([assignment])}`),
       onRevoking: (assignment) => log.push(`revoking ${names([assignment])} (${assignment.state})`),
@@ -158,6 +159,16 @@ describe('giving up', () => {
     process.ownership.onRevoke([here]);
     await vi.advanceTimersByTimeAsync(DEADLINE_MS + 4_000);
     expect(process.log.slice(-2)).toEqual(['end t/0 (ended)', 'unassign t/0']);
+  });
+
+  test('drops at once what was lost while the process stood still, and commits nothing', async () => {
+    const process = new Process({ hasLapsed: () => true });
+    await process.own(here);
+    process.assignments.find('t', 0)!.frontier.admit(5);
+    process.log.length = 0;
+    process.ownership.onRevoke([here]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(process.log).toEqual(['revoking t/0 (revoking)', 'end t/0 (ended)', 'unassign t/0']);
   });
 
   test('answers the group for partitions it never took on, and goes on when a step throws', async () => {

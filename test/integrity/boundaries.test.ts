@@ -35,7 +35,7 @@ const SOUND: Tree = {
   'src/ledger/rows.ts': imports('../domain/event.ts'),
   'src/ledger/client.ts': imports('@clickhouse/client', 'chdb', './rows.ts'),
   'src/retry/retry-policy.ts': imports('../domain/event.ts'),
-  'src/retry/hand-over.ts': imports('./backoff.ts'),
+  'src/retry/hand-over.ts': imports('./retry-policy.ts'),
   'src/observability/lane-counters.ts': imports('../domain/event.ts'),
   'src/observability/metrics.ts': imports('prom-client', './lane-counters.ts'),
   'src/api/server.ts': imports('uWebSockets.js', '../domain/event.ts'),

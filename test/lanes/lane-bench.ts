@@ -2,22 +2,26 @@ import { vi } from 'vitest';
 import { DeadlineWheel, type Deadlined } from '../../src/deliver/deadline-wheel.ts';
 import type { HttpClient } from '../../src/deliver/http-client.ts';
 import { systemClock } from '../../src/domain/clock.ts';
-import type { Destination } from '../../src/domain/destination.ts';
+import type { Destination, RateLimit } from '../../src/domain/destination.ts';
 import type { FieldMapping } from '../../src/domain/event.ts';
 import { INVALID_REASONS, type InvalidReason } from '../../src/domain/outcome.ts';
 import type { Recovered } from '../../src/domain/record.ts';
-import { LanePacker } from '../../src/ingest/lane-packer.ts';
+import { packHeaders } from '../../src/domain/packed-headers.ts';
+import { LanePacker, type PackedRecord } from '../../src/ingest/lane-packer.ts';
 import { Alarm } from '../../src/lanes/alarm.ts';
 import { Attempts } from '../../src/lanes/attempts.ts';
 import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
+import { Endpoint } from '../../src/lanes/endpoint.ts';
 import type { EventReader } from '../../src/lanes/event-reader.ts';
 import { Lane } from '../../src/lanes/lane.ts';
 import { LedgerEntries } from '../../src/lanes/ledger-entries.ts';
 import type { OpenRecord } from '../../src/lanes/open-record.ts';
 import { Outbox } from '../../src/lanes/outbox.ts';
-import type { Settled } from '../../src/lanes/protocol.ts';
-import { Tenants } from '../../src/lanes/tenants.ts';
+import { Outcomes } from '../../src/lanes/outcomes.ts';
+import type { Handover, Settled } from '../../src/lanes/protocol.ts';
+import { Tenants, type TenantMakers } from '../../src/lanes/tenants.ts';
 import { LEDGER_COLUMNS } from '../../src/ledger/columns.ts';
+import { BucketChain } from '../../src/limit/bucket-chain.ts';
 import { TokenBucket } from '../../src/limit/token-bucket.ts';
 import { createLaneCounters, LaneCounters } from '../../src/observability/lane-counters.ts';
 import { RouteTable } from '../../src/route/route-table.ts';
@@ -28,13 +32,20 @@ const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 /** How the receiver, or the network before it, treats one request. */
 export type Treatment =
-  | { readonly kind: 'answer'; readonly status: number; readonly afterMs: number }
+  | {
+      readonly kind: 'answer';
+      readonly status: number;
+      readonly afterMs: number;
+      readonly retryAfter?: string;
+    }
   | { readonly kind: 'fail'; readonly code: string; readonly beforeSend: boolean; readonly afterMs: number }
   | { readonly kind: 'silence' };
 
 export interface LaneRecord {
   readonly tenant: string;
   readonly type: string;
+  readonly key?: string;
+  readonly expiresAtMs?: number;
   readonly invalid?: InvalidReason;
   /** Set for one that only the full decode finds out. */
   readonly undecodable?: boolean;
@@ -70,7 +81,11 @@ function treat({ handler }: SentRequest, treatment: Treatment): void {
   if (treatment.kind === 'silence') return;
   setTimeout(() => {
     end(() => {
-      handler.onHeaders(treatment.status, []);
+      const { status, retryAfter } = treatment;
+      handler.onHeaders(
+        status,
+        retryAfter === undefined ? [] : ['retry-after', retryAfter].map((text) => Buffer.from(text)),
+      );
       handler.onData(Buffer.from('answer'));
       handler.onComplete();
     });
@@ -83,11 +98,14 @@ export class LaneBench {
   readonly counters: LaneCounters;
   readonly receiver: FakeOrigin;
   readonly lane: Lane;
+  readonly tenants: Tenants;
   /** Records sent per assignment, their number being their sequence and offset. */
   readonly sent = new Map<number, LaneRecord[]>();
+  sentRecords = 0;
   sentBytes = 0;
   readonly #ticker: NodeJS.Timeout;
   readonly #packer = new LanePacker();
+  readonly #retrySequences = new Map<number, number>();
 
   constructor(
     destinations: readonly Destination[],
@@ -104,40 +122,67 @@ export class LaneBench {
       this.messages.push(structuredClone(message, { transfer })),
     );
     const entries = new LedgerEntries(outbox, clock, { instance: 'bench', lane: 0 });
-    const alarm = new Alarm(clock);
-    const attempts = new Attempts({
-      client,
+    const clocks = { alarm: new Alarm(clock), wallMs: clock.wallMs };
+    const outcomes = new Outcomes({
       clock,
       random: () => 0.5,
       entries,
       outbox,
       counters: this.counters,
-      read: { maxExcerptBytes: 100, maxResponseBytes: 1_000 },
       onEnded: (delivery) => {
-        this.lane.endDelivery(delivery.record);
+        delivery.queue.leave(delivery);
+        this.lane.endDelivery(delivery);
+      },
+    });
+    const attempts = new Attempts({
+      client,
+      clock,
+      counters: this.counters,
+      outcomes,
+      read: { maxExcerptBytes: 100, maxResponseBytes: 1_000 },
+      onFewWaiting: (load) => {
+        this.lane.unpark(load);
+      },
+      onNotice: ({ event, queue }, notice) => {
+        outbox.notice({ tenant: event.tenant, destination: queue.destination.id, notice });
       },
       onRoom: () => {
         this.lane.takeRecords();
       },
     });
-    const openQueue = (destination: Destination): DeliveryQueue => {
-      const { rateLimit } = destination;
-      const bucket = rateLimit && new TokenBucket(rateLimit.ratePerSecond, rateLimit.burst);
-      const counters = {
-        destination: this.counters.destination(destinations.indexOf(destination)),
-        lane: this.counters,
-      };
-      return new DeliveryQueue(destination, [], this.receiver.origin, bucket, counters, attempts, alarm);
+    const makers: TenantMakers = {
+      openBucket: () => null,
+      openQueue: (destination, { load, bucket }) =>
+        new DeliveryQueue(
+          destination,
+          [],
+          this.receiver.origin,
+          new Endpoint(
+            destination,
+            new BucketChain(null, bucket, bucketOf(destination.rateLimit)),
+            () => 0.5,
+          ),
+          load,
+          {
+            destination: this.counters.destination(destinations.indexOf(destination)),
+            lane: this.counters,
+          },
+          attempts,
+          clocks,
+        ),
     };
+    this.tenants = new Tenants(new RouteTable(destinations), makers, clock.monotonicMs);
     this.lane = new Lane({
       fields: { default: {} as FieldMapping, byTopic: {} },
+      weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
       clock,
       reader: { define: () => undefined, read: readPlainly } as unknown as EventReader,
-      tenants: new Tenants(new RouteTable(destinations), openQueue, clock.monotonicMs),
+      tenants: this.tenants,
       client,
       entries,
       outbox,
       counters: this.counters,
+      onShare: () => undefined,
     });
     this.#ticker = setInterval(() => {
       this.lane.tick();
@@ -166,7 +211,26 @@ export class LaneBench {
 
   begin(assignment: number, recovered = NOTHING): void {
     this.sent.set(assignment, []);
-    this.lane.receive({ kind: 'assignment', assignment, topic: 't', partition: assignment, isRetry: false, recovered });
+    this.lane.receive({
+      kind: 'assignment',
+      assignment,
+      topic: 't',
+      partition: assignment,
+      isRetry: false,
+      recovered,
+    });
+  }
+
+  /** Begins the delay topic's partition of that number, as assignment `retryAssignment(partition)`. */
+  beginRetries(partition: number, recovered = NOTHING): void {
+    this.lane.receive({
+      kind: 'assignment',
+      assignment: retryAssignment(partition),
+      topic: 'retry.1s',
+      partition,
+      isRetry: true,
+      recovered,
+    });
   }
 
   send(assignment: number, records: readonly LaneRecord[]): void {
@@ -174,25 +238,62 @@ export class LaneBench {
     const sent = this.sent.get(assignment)!;
     for (const record of records) {
       const sequence = sent.length;
-      const tenant = Buffer.from(record.invalid === undefined ? record.tenant : '');
-      this.#packer.add({
+      this.#pack({
         assignment,
         sequence,
-        offset: sequence,
-        timestampMs: 1_000,
-        schemaId: 1,
         invalid: INVALID_REASONS.indexOf(record.invalid ?? 'none'),
-        tenant,
-        tenantStart: 0,
-        tenantEnd: tenant.length,
-        key: null,
-        headers: null,
+        tenant: Buffer.from(record.invalid === undefined ? record.tenant : ''),
         value: Buffer.from(JSON.stringify({ ...record, id: eventIdOf(assignment, sequence) })),
       });
       sent.push(record);
     }
+    this.#flush();
+  }
+
+  /**
+   * Brings hand-overs back as the records of the delay topic that the broker made of them.
+   * @returns the sequence of the last.
+   */
+  sendRetries(partition: number, handovers: readonly RetryRecord[]): number {
+    let sequence = (this.#retrySequences.get(partition) ?? 0) - 1;
+    for (const { headers, value } of handovers) {
+      sequence++;
+      const tenant = headers.find(([name]) => name === 'eventdispatch-tenant')?.[1];
+      this.#pack({
+        assignment: retryAssignment(partition),
+        sequence,
+        invalid: 0,
+        tenant: tenant ?? Buffer.alloc(0),
+        value,
+        headers: packHeaders(headers),
+      });
+    }
+    this.#retrySequences.set(partition, sequence + 1);
+    this.#flush();
+    return sequence;
+  }
+
+  #pack(
+    record: Pick<PackedRecord, 'assignment' | 'sequence' | 'invalid' | 'tenant' | 'value'> &
+      Partial<PackedRecord>,
+  ): void {
+    this.sentRecords++;
+    this.#packer.add({
+      offset: record.sequence,
+      timestampMs: 1_000,
+      schemaId: 1,
+      tenantStart: 0,
+      tenantEnd: record.tenant.length,
+      key: null,
+      headers: null,
+      ...record,
+    });
+  }
+
+  #flush(): void {
     this.sentBytes += this.#packer.bytes;
-    this.lane.receive({ kind: 'batch', ...this.#packer.take()! });
+    const batch = this.#packer.take();
+    if (batch !== null) this.lane.receive({ kind: 'batch', ...batch });
   }
 
   async pass(ms: number): Promise<void> {
@@ -208,13 +309,33 @@ export class LaneBench {
     return this.messages.flatMap(({ records }) => doneIn(records));
   }
 
-  get rows(): AttemptCells[] {
-    return this.messages.flatMap(rowsIn);
+  get handovers(): Handover[] {
+    return this.messages.flatMap(({ handovers }) => handovers);
   }
+
+  /** All rows, those that hand-overs carry included: the broker of the bench acknowledges at once. */
+  get rows(): AttemptCells[] {
+    return this.messages.flatMap((message) => [...rowsIn(message), ...handedRowsIn(message)]);
+  }
+}
+
+export type RetryRecord = Pick<Handover, 'headers' | 'value'>;
+
+export function retryAssignment(partition: number): number {
+  return 100 + partition;
 }
 
 export function eventIdOf(assignment: number, sequence: number): string {
   return `${assignment}-${sequence}`;
+}
+
+/** Headers of ours and the record's own, as text. */
+export function headersOf({ headers }: Pick<Handover, 'headers'>): Record<string, string> {
+  return Object.fromEntries(headers.map(([name, value]) => [name, Buffer.from(value).toString()]));
+}
+
+function bucketOf(limit: RateLimit | null): TokenBucket | null {
+  return limit && new TokenBucket(limit.ratePerSecond, limit.burst);
 }
 
 export function doneIn(records: Uint32Array): string[] {
@@ -223,9 +344,17 @@ export function doneIn(records: Uint32Array): string[] {
   return done;
 }
 
+/** Rows of the message's own, which are true without any hand-over. */
 export function rowsIn({ attempts }: Settled): AttemptCells[] {
-  if (attempts === null) return [];
-  const lines = Buffer.from(attempts).toString('utf8').trimEnd().split('\n');
+  return attempts === null ? [] : cellsOf(attempts);
+}
+
+export function handedRowsIn({ handovers }: Settled): AttemptCells[] {
+  return handovers.flatMap(({ row }) => (row === null ? [] : cellsOf(row)));
+}
+
+export function cellsOf(rows: Uint8Array): AttemptCells[] {
+  const lines = Buffer.from(rows).toString('utf8').trimEnd().split('\n');
   return lines.map((line) => {
     const cells = line.split('\t');
     return Object.fromEntries(LEDGER_COLUMNS.attempts.map(([name], i) => [name, cells[i]])) as AttemptCells;
@@ -234,8 +363,9 @@ export function rowsIn({ attempts }: Settled): AttemptCells[] {
 
 /** Stands in for the Avro decode: the bench's records are JSON. */
 function readPlainly(record: OpenRecord): ReturnType<EventReader['read']> {
-  const { id, tenant, type, undecodable } = JSON.parse(String(record.bytes.value)) as LaneRecord & {
-    id: string;
-  };
-  return undecodable === true ? 'undecodable' : eventOf(id, tenant, type);
+  const { id, tenant, type, key, expiresAtMs, undecodable } = JSON.parse(
+    String(record.bytes.value),
+  ) as LaneRecord & { id: string };
+  if (undecodable === true) return 'undecodable';
+  return { ...eventOf(id, tenant, type), key: key ?? '', expiresAtMs: expiresAtMs ?? null };
 }

@@ -1,7 +1,7 @@
 import type { LaneRecord } from './lane-bench.ts';
-import { destinationOf, retryOf } from './lane-parts.ts';
+import { breakerOf, destinationOf, retryOf } from './lane-parts.ts';
 
-/** Two destinations each of two tenants; `nobody` has none. */
+/** Two destinations each of two tenants, one of a third that wants order; `nobody` has none. */
 export const laneDestinations = [
   destinationOf('all', { tenant: 'acme' }),
   destinationOf('once', {
@@ -20,12 +20,20 @@ export const laneDestinations = [
     events: ['contact.created'],
     timeoutMs: 50,
     format: 'cloudevents',
+    breaker: breakerOf({ openMs: 100, maxOpenMs: 400 }),
+  }),
+  destinationOf('ordered', {
+    tenant: 'gamma',
+    order: 'key',
+    maxInFlight: 2,
+    poison: { maxBlockMs: 300, then: 'skip' },
   }),
 ];
 
 /** Ids of the destinations that must get a record's event. */
 export function wantedBy({ tenant, type }: LaneRecord): string[] {
   if (tenant === 'acme') return type.startsWith('email.') ? ['all', 'once'] : ['all'];
+  if (tenant === 'gamma') return ['ordered'];
   if (tenant !== 'beta' || !type.startsWith('contact.')) return [];
   return type === 'contact.created' ? ['limited', 'quick'] : ['limited'];
 }

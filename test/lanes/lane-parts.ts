@@ -1,10 +1,11 @@
 import type { Client, Dispatcher } from 'undici';
 import { Origin } from '../../src/deliver/http-client.ts';
-import type { Destination, RetryPolicy } from '../../src/domain/destination.ts';
+import type { BreakerPolicy, Destination, RetryPolicy } from '../../src/domain/destination.ts';
 import type { Event, FieldMapping } from '../../src/domain/event.ts';
 import { ABSENT } from '../../src/domain/batch-layout.ts';
 import { RecordBytes } from '../../src/lanes/record-bytes.ts';
 import { OpenRecord, type LaneAssignment } from '../../src/lanes/open-record.ts';
+import type { RetryHeaders } from '../../src/retry/retry-headers.ts';
 
 /** The calls undici 7 makes on a handler; its own types call these the old ones. */
 export interface UndiciHandler {
@@ -87,14 +88,62 @@ export function retryOf(maxAttempts: number, initialDelayMs: number, maxDelayMs:
   };
 }
 
-export function assignmentOf(id: number): LaneAssignment {
-  return { id, topic: 't', partition: id, mapping: {} as FieldMapping, recovered: null, ended: false };
+/** Opens after three failures in a row, for a second at first. */
+export function breakerOf(change: Partial<BreakerPolicy> = {}): BreakerPolicy {
+  return {
+    consecutiveFailures: 3,
+    failureRate: 1,
+    windowMs: 10_000,
+    minimumVolume: 1_000,
+    openMs: 1_000,
+    maxOpenMs: 4_000,
+    disableAfterMs: null,
+    ...change,
+  };
 }
 
-export function openRecordOf(assignment: LaneAssignment, sequence: number): OpenRecord {
+export function assignmentOf(id: number, isRetry = false): LaneAssignment {
+  return {
+    id,
+    topic: isRetry ? 'retry.1s' : 't',
+    partition: id,
+    mapping: {} as FieldMapping,
+    isRetry,
+    sinceMs: 0,
+    recovered: new Map(),
+    ended: false,
+  };
+}
+
+export function openRecordOf(
+  assignment: LaneAssignment,
+  sequence: number,
+  retry: RetryHeaders | null = null,
+): OpenRecord {
   const value = Buffer.from(`value ${sequence}`);
   const origin = { assignment, sequence, offset: sequence, timestampMs: 1_000, bytes: value.length };
-  return new OpenRecord(origin, recordBytesOf(Buffer.from('key'), null, value));
+  return new OpenRecord(origin, recordBytesOf(Buffer.from('key'), null, value), retry);
+}
+
+/** What a record of a delay topic says of itself. */
+export function retryHeadersOf(change: Partial<RetryHeaders> = {}): RetryHeaders {
+  return {
+    sourceTopic: 't',
+    sourcePartition: 1,
+    sourceOffset: 40,
+    sourceTimestampMs: 900,
+    tenant: 'acme',
+    eventId: 'evt',
+    eventType: 'contact.created',
+    deliveryId: 'dlv',
+    destinationId: 'd',
+    attempts: 1,
+    firstSeenMs: 950,
+    dueMs: 980,
+    reason: 'http_500',
+    status: 500,
+    ...change,
+  };
 }
 
 /** Somewhere in a larger buffer, as in a batch. */

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { deliveryId } from '../../src/domain/ids.ts';
-import { eventIdOf, LaneBench, type LaneRecord, type Treatment } from './lane-bench.ts';
+import { eventIdOf, headersOf, LaneBench, type LaneRecord, type Treatment } from './lane-bench.ts';
 import type { SentRequest } from './lane-parts.ts';
 import { laneDestinations } from './lane-destinations.ts';
 
@@ -103,26 +103,29 @@ describe('a record', () => {
 });
 
 describe('a failed attempt', () => {
-  test('is made again up to the policy’s number, then the delivery is dead and handed over', async () => {
+  test('is handed over to be made again, up to the policy’s number, then the delivery is dead and handed over as that', async () => {
     const bench = open(() => ({ kind: 'answer', status: 500, afterMs: 1 }));
+    bench.beginRetries(1);
     bench.send(1, [{ tenant: 'acme', type: 'email.sent' }]);
-    await bench.pass(500);
+    for (let seen = 0, round = 0; round < 5; round++) {
+      await bench.pass(100);
+      const retries = bench.handovers.slice(seen).filter(({ to }) => to === 'retry');
+      seen = bench.handovers.length;
+      bench.sendRetries(1, retries);
+    }
     const outcomes = (to: string): string[] =>
       bench.rows
         .filter((row) => row.destination_id === to)
         .map(({ attempt, outcome, reason }) => `${attempt} ${outcome} ${reason}`);
     expect(outcomes('all')).toEqual(['1 retrying http_500', '2 retrying http_500', '3 dead http_500']);
     expect(outcomes('once')).toEqual(['1 dead http_500']);
-    const headers = bench.messages
-      .flatMap(({ handovers }) => handovers)
-      .map((one) =>
-        Object.fromEntries(one.headers.map(([name, value]) => [name, Buffer.from(value).toString()])),
-      );
+    const headers = bench.handovers.filter(({ to }) => to === 'dead_letter').map(headersOf);
     expect(headers.map((of) => [of['eventdispatch-destination-id'], of['eventdispatch-attempts']])).toEqual([
       ['once', '1'],
       ['all', '3'],
     ]);
-    expect(bench.done).toEqual(['1/0']);
+    expect(bench.done).toEqual(['1/0', '101/0', '101/1']);
+    expect(bench.receiver.sent).toHaveLength(4);
   });
 
   test('of our own making is made again and not charged', async () => {
@@ -131,7 +134,7 @@ describe('a failed attempt', () => {
       shortages-- > 0 ? { kind: 'fail', code: 'EMFILE', beforeSend: true, afterMs: 0 } : ok,
     );
     bench.send(1, [{ tenant: 'acme', type: 'user.created' }]);
-    await bench.pass(2_000);
+    await bench.pass(10_000);
     expect(bench.rows.map(({ outcome }) => outcome)).toEqual([
       ...new Array<string>(5).fill('retrying'),
       'delivered',
@@ -139,21 +142,18 @@ describe('a failed attempt', () => {
     expect(bench.rows.at(-1)?.attempt).toBe('1');
   });
 
-  test('tells when the next one follows, no sooner than the back-off', async () => {
-    let first = true;
-    const bench = open(() => {
-      const treatment: Treatment = first ? { kind: 'silence' } : ok;
-      first = false;
-      return treatment;
-    });
+  test('leaves with the time of the next one, no sooner than the back-off, and is not made again here', async () => {
+    const bench = open(() => ({ kind: 'silence' }));
     bench.send(1, [{ tenant: 'acme', type: 'user.created' }]);
     await bench.pass(1_500);
-    const [failed, delivered] = bench.rows;
-    expect(failed).toMatchObject({ reason: 'deadline', outcome: 'retrying', status: '0' });
+    expect(bench.rows).toMatchObject([{ reason: 'deadline', outcome: 'retrying', status: '0' }]);
+    const [failed] = bench.rows;
     const epochMs = (cell: string): number => Math.round(Number(cell) * 1_000);
-    const againMs = epochMs(delivered!.attempted_at);
-    expect(againMs).toBeGreaterThanOrEqual(epochMs(failed!.attempted_at) + 1_000 + 10);
-    expect(againMs).toBeGreaterThanOrEqual(epochMs(failed!.next_attempt_at));
+    const { dueAtMs } = bench.handovers[0]!;
+    expect(dueAtMs).toBeGreaterThanOrEqual(epochMs(failed!.attempted_at) + 1_000 + 10);
+    expect(dueAtMs).toBe(epochMs(failed!.next_attempt_at));
+    await bench.pass(5_000);
+    expect([bench.receiver.sent.length, bench.done]).toEqual([1, ['1/0']]);
   });
 });
 

@@ -34,7 +34,7 @@ const steps = fc.array(
       }),
     },
   ),
-  { maxLength: 60 },
+  { maxLength: 60, size: 'max' },
 );
 
 const honest = (Tested: LimitClass): fc.IRawProperty<unknown, false> =>
@@ -70,7 +70,7 @@ const honest = (Tested: LimitClass): fc.IRawProperty<unknown, false> =>
 
 describe('within [min, max], up by use, down once per round trip', () => {
   test('over any answers', () => {
-    fc.assert(honest(ConcurrencyLimit), { numRuns: 1_000 });
+    fc.assert(honest(ConcurrencyLimit), { numRuns: 400 });
   });
 
   test.each([
@@ -89,7 +89,7 @@ describe('within [min, max], up by use, down once per round trip', () => {
       'limit/concurrency-limit.ts',
       [from, to],
     );
-    expect(fc.check(honest(Buggy), { numRuns: 1_000 }).failed).toBe(true);
+    expect(fc.check(honest(Buggy), { numRuns: 400 }).failed).toBe(true);
   });
 });
 
@@ -150,7 +150,9 @@ const seesCongestion = (Tested: LimitClass): fc.IRawProperty<unknown, false> =>
     const latencyMs = (baseMs * congested.at(-1)!) / capacity;
     expect(latencyMs).toBeLessThanOrEqual(1.5 * (2 * baseMs + 100));
     expect(congested.at(-1)).toBeGreaterThanOrEqual(capacity);
-    const healed = play(limit, 1e6, 80, () => ({ durationMs: baseMs }));
+    // Each round trip gives at least half a place back, after one more decrease for the
+    // congested answers of the window that was open, whose second is ten round trips at most.
+    const healed = play(limit, 1e6, 2 * 60 + 10, () => ({ durationMs: baseMs }));
     expect(healed.at(-1)).toBe(60);
   });
 
@@ -161,7 +163,7 @@ describe.each([
     seesCongestion,
     [
       ['const RISE = 2;', 'const RISE = 1000;'],
-      ['const BASELINE_UP = 0.01;', 'const BASELINE_UP = 1;'],
+      ['Math.min(difference, mostUpMs)', 'difference'],
       ['else if (inFlight >= this.limit', 'else if (inFlight < this.limit'],
     ],
   ],

@@ -86,11 +86,11 @@ function testBoth(
 ): void {
   describe(name, () => {
     test('holds', () => {
-      fc.assert(property(original), { numRuns: 1_000 });
+      fc.assert(property(original), { numRuns: 400 });
     });
     test.each(bugs)('a planted bug is caught: %s', async (_what, from, to) => {
       const buggy = await variantOf<typeof Module>('limit/token-bucket.ts', [from, to]);
-      expect(fc.check(property(buggy), { numRuns: 1_000 }).failed).toBe(true);
+      expect(fc.check(property(buggy), { numRuns: 400 }).failed).toBe(true);
     });
   });
 }
@@ -141,7 +141,7 @@ testBoth(
           { weight: 2, arbitrary: fc.record({ rate: slowRate, burst: smallBurst }) },
           { weight: 1, arbitrary: fc.record({ slowMs: fc.integer({ min: 0, max: 5_000 }) }) },
         ),
-        { maxLength: 150 },
+        { maxLength: 80, size: 'max' },
       ),
       (perSecond, size, steps) => {
         const owner = new Owner(new TokenBucket(perSecond, size), 1_000, []);
@@ -191,7 +191,7 @@ testBoth(
           { weight: 4, arbitrary: fc.record({ ms: fc.integer({ max: 2_000, min: 0 }) }) },
           { weight: 8, arbitrary: fc.record({ requestsOfEach: fc.nat(60) }) },
         ),
-        { maxLength: 60 },
+        { maxLength: 60, size: 'max' },
       ),
       (ratePerSecond, size, steps) => {
         const limit = { ratePerSecond, burst: size };
@@ -252,7 +252,7 @@ testBoth(
           { weight: 1, arbitrary: fc.record({ slowMs: fc.integer({ min: 0, max: 5_000 }) }) },
           { weight: 1, arbitrary: fc.record({ rate }) },
         ),
-        { maxLength: 120 },
+        { maxLength: 80, size: 'max' },
       ),
       (perSecond, size, steps) => {
         const owner = new Owner(new TokenBucket(perSecond, size), 1_000, []);

@@ -17,6 +17,7 @@ export function mainStats(changes: Partial<MainStats> = {}): MainStats {
     rebalances: 1007,
     lanesAlive: 1008,
     laneRestarts: 1009,
+    tenantsOnSeveralPartitions: 1010,
     ledger: {
       rows: 2001,
       bytes: 2002,

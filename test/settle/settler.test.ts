@@ -32,10 +32,12 @@ class Bench {
   };
   readonly settler = new Settler<SettledWork>({
     records: this.assignments,
-    gate: {
+    admission: {
       release: (lane, records, bytes) => {
-        this.calls.push(`gate ${lane} ${records} ${bytes}`);
-        return true;
+        this.calls.push(`release ${lane} ${records} ${bytes}`);
+      },
+      settle: (pairs) => {
+        this.calls.push(`settle ${pairs.join(' ')}`);
       },
     },
     ledger: this.ledger,
@@ -152,7 +154,7 @@ test('hand-overs are counted before the rows go on, and the lane gets its room b
   const bench = new Bench();
   const sequence = bench.assignment.frontier.admit(7);
   bench.settle([sequence], [sequence]);
-  expect(bench.calls).toEqual(['handover', 'ledger', 'gate 3 1 10']);
+  expect(bench.calls).toEqual(['handover', 'settle 1 0', 'ledger', 'release 3 1 10']);
 });
 
 test('over any order of answers the frontier is where the naive count says', () => {

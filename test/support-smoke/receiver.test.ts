@@ -129,6 +129,15 @@ describe('HTTP receivers', () => {
     expect((await receiver.requests('changing')).at(-1)).toMatchObject({ webhookId: 'dlv_h', status: 0 });
   });
 
+  test('a Retry-After may be a date, ahead of the request', async () => {
+    await receiver.setBehaviour('changing', { status: 503, retryAfterDateMs: 60_000 });
+    const before = Date.now();
+    const answer = await post(receiver.url('changing'), 'dlv_1');
+    const asked = Date.parse(answer.headers.get('retry-after')!);
+    expect(asked - before).toBeGreaterThan(59_000 - 1);
+    expect(asked - Date.now()).toBeLessThanOrEqual(60_000);
+  });
+
   test('a killed receiver refuses', async () => {
     const short = await startReceiver({ ports: [{ name: 'one' }] });
     const url = short.url('one');
@@ -147,7 +156,8 @@ describe('fault receivers', () => {
       'reset-after-request',
       'close-after-request',
     ] as const),
-    ...(['hang', 'header-drip', 'body-drip', 'endless-body', 'informational-flood', 'garbage'] as const),
+    ...(['hang', 'header-drip', 'body-drip', 'error-body-drip', 'endless-body', 'garbage'] as const),
+    ...(['informational-drip', 'informational-flood'] as const),
     ...(['oversize-headers', 'length-and-chunked', 'truncated-body', 'extra-response'] as const),
   ];
   let receiver: Receiver;
@@ -180,8 +190,10 @@ describe('fault receivers', () => {
     ['close-after-request', 1, '', 'FIN'],
     ['header-drip', 30, 'x-drip: 1\r\n', 'open'],
     ['body-drip', 70, 'content-length: 1000000\r\n\r\nx', 'open'],
+    ['error-body-drip', 90, 'content-length: 1000000\r\n\r\nx', 'open'],
     ['endless-body', 3_000_000, 'xxxx', 'open'],
-    ['informational-flood', 100, '102 Processing\r\n\r\nHTTP/1.1 102', 'open'],
+    ['informational-drip', 60, '102 Processing\r\n\r\nHTTP/1.1 102', 'open'],
+    ['informational-flood', 1_000_000, '102 Processing\r\n\r\nHTTP/1.1 102', 'open'],
     ['garbage', 1e9, 'this is not HTTP', 'FIN'],
     ['oversize-headers', 1e9, 'x-big: xxxx', 'FIN'],
     ['length-and-chunked', 1e9, 'transfer-encoding: chunked', 'FIN'],

@@ -16,6 +16,8 @@ import { RequestLog } from './receiver-log.mjs';
 const OK = 'HTTP/1.1 200 OK\r\n';
 const DRIP_MS = 100;
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
+const INFORMATIONAL = 'HTTP/1.1 102 Processing\r\n\r\n';
+const INFORMATIONAL_CHUNK = Buffer.from(INFORMATIONAL.repeat(1_000));
 
 /** What happens when a request was read to its end. @type {Record<SocketFault, (socket: Socket) => void>} */
 const AFTER_REQUEST = {
@@ -33,11 +35,16 @@ const AFTER_REQUEST = {
     socket.write(`${OK}content-length: 1000000\r\n\r\n`);
     drip(socket, 'x');
   },
+  'error-body-drip': (socket) => {
+    socket.write('HTTP/1.1 500 Internal Server Error\r\ncontent-length: 1000000\r\n\r\n');
+    drip(socket, 'x');
+  },
   'endless-body': (socket) => {
     socket.write(`${OK}content-length: 1000000000000\r\n\r\n`);
-    flood(socket);
+    flood(socket, CHUNK);
   },
-  'informational-flood': (socket) => drip(socket, 'HTTP/1.1 102 Processing\r\n\r\n'),
+  'informational-drip': (socket) => drip(socket, INFORMATIONAL),
+  'informational-flood': (socket) => flood(socket, INFORMATIONAL_CHUNK),
   garbage: (socket) => socket.end('\x16\x03\x01 this is not HTTP \x00\xff\r\n\r\n'),
   'oversize-headers': (socket) =>
     socket.end(`${OK}x-big: ${'x'.repeat(1024 * 1024)}\r\ncontent-length: 0\r\n\r\n`),
@@ -159,10 +166,13 @@ function drip(socket, piece) {
   socket.once('close', () => clearInterval(timer));
 }
 
-/** @param {Socket} socket */
-function flood(socket) {
+/**
+ * @param {Socket} socket
+ * @param {Buffer} chunk written again and again, as fast as the other side takes it
+ */
+function flood(socket, chunk) {
   const writeAll = () => {
-    while (!socket.destroyed && socket.write(CHUNK));
+    while (!socket.destroyed && socket.write(chunk));
   };
   socket.on('drain', writeAll);
   writeAll();

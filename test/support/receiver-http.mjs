@@ -47,7 +47,7 @@ export class HttpReceiver {
     this.#recording = recording;
     this.#random = seededRandom(seed);
     this.#app.any('/*', (response, request) => {
-      if (this.#recording.rows === 'none' && isPlain(this.#behaviour)) {
+      if (this.#recording.rows === 'none' && this.#ofPath.size === 0 && isPlain(this.#behaviour)) {
         this.#unrecorded += 1;
         response.end();
       } else {
@@ -173,6 +173,9 @@ export class HttpReceiver {
     const behaviour = this.#ofPath.get(head.path) ?? this.#behaviour;
     const { delayMs = 0, body = '', hang = false } = behaviour;
     const headers = Object.entries(behaviour.headers ?? {});
+    if (behaviour.retryAfterDateMs !== undefined) {
+      headers.push(['retry-after', new Date(Date.now() + behaviour.retryAfterDateMs).toUTCString()]);
+    }
     return { status: this.#status(behaviour, head.webhookId), body, headers, delayMs, hang };
   }
 

@@ -13,6 +13,8 @@ export interface Behaviour {
   readonly delayMs?: number;
   /** Of the answer, e.g. `{ 'retry-after': '1' }`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Adds a `Retry-After` with the date that is so far ahead of the request, cut to whole seconds. */
+  readonly retryAfterDateMs?: number;
   readonly body?: string;
   /** Read the request and never answer. */
   readonly hang?: boolean;
@@ -43,7 +45,12 @@ export type SocketFault =
   | 'hang'
   | 'header-drip'
   | 'body-drip'
+  /** With a 500 before it. */
+  | 'error-body-drip'
   | 'endless-body'
+  /** One every 100 ms. */
+  | 'informational-drip'
+  /** As fast as they are taken. */
   | 'informational-flood'
   | 'garbage'
   | 'oversize-headers'

@@ -1,0 +1,83 @@
+/**
+ * How long after main has polled its lanes may send. Shorter than any time after which a
+ * broker evicts a silent member (6 s at the least by its own default) by no less than the
+ * time between two heartbeats (3 s).
+ */
+export const LEASE_MS = 3_000;
+const ASK_AGAIN_MS = 500;
+
+export interface LeaseOptions {
+  /** Monotonic milliseconds, here and below. */
+  readonly nowMs: number;
+  /** Tells the lanes until when they may send. */
+  publish(untilMs: number): void;
+  /** Asks the broker whether this process still owns its partitions, and answers once. */
+  affirm(onAnswer: (isOwner: boolean) => void): void;
+  onLapse(stoodStillMs: number): void;
+}
+
+/**
+ * The right to send. A process that is stopped and continued has timers, sockets and
+ * queues that go on at once, while its partitions may long be another's: so lanes send
+ * only for so long after main has polled.
+ *
+ *   held ── a poll comes later than the lease lasts ──► lapsed
+ *   lapsed ── the broker confirms the ownership ──► held
+ *
+ * `held`: every poll renews it. `lapsed`: polls renew nothing, since they return before
+ * the client itself has heard that it was evicted; only the broker's answer to a
+ * question asked after the lapse does.
+ */
+export class Lease {
+  readonly #options: LeaseOptions;
+  #state: 'held' | 'lapsed' = 'held';
+  #polledMs: number;
+  /** Which lapse is the newest: an answer to a question from before it says nothing. */
+  #lapses = 0;
+  #isAsking = false;
+  #askAtMs = 0;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.#polledMs = options.nowMs;
+    this.#renew();
+  }
+
+  get hasLapsed(): boolean {
+    return this.#state === 'lapsed';
+  }
+
+  /** A poll has come back. */
+  onPoll(nowMs: number): void {
+    const stoodStillMs = nowMs - this.#polledMs;
+    this.#polledMs = nowMs;
+    if (stoodStillMs > LEASE_MS) this.#lapse(stoodStillMs);
+    if (this.#state === 'held') this.#renew();
+    else if (!this.#isAsking && nowMs >= this.#askAtMs) this.#ask();
+  }
+
+  #lapse(stoodStillMs: number): void {
+    this.#state = 'lapsed';
+    this.#lapses++;
+    this.#isAsking = false;
+    this.#askAtMs = 0;
+    this.#options.onLapse(stoodStillMs);
+  }
+
+  #ask(): void {
+    const lapse = this.#lapses;
+    this.#isAsking = true;
+    this.#options.affirm((isOwner) => {
+      if (lapse !== this.#lapses) return;
+      this.#isAsking = false;
+      this.#askAtMs = this.#polledMs + ASK_AGAIN_MS;
+      if (!isOwner) return;
+      this.#state = 'held';
+      this.#renew();
+    });
+  }
+
+  #renew(): void {
+    this.#options.publish(this.#polledMs + LEASE_MS);
+  }
+}

@@ -1,0 +1,53 @@
+import type { LimitsConfig } from '../config/config.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Channel } from '../domain/destination.ts';
+import { TokenBucket, shareOf } from '../limit/token-bucket.ts';
+
+/**
+ * The buckets of the channels in one lane. No one owner sees all that a channel
+ * sends, so its limit is split: each process has the part of its share of the
+ * partitions, and each of its lanes an equal part of that. What one part leaves
+ * unused no other gets, and a part too small for one token of burst has one.
+ */
+export class ChannelLimits {
+  readonly #limits: LimitsConfig['channels'];
+  readonly #lanes: number;
+  readonly #clock: Clock;
+  readonly #buckets = new Map<Channel, TokenBucket>();
+  /** Of this lane, of everything; before any partition is here it is as if all were. */
+  #share: number;
+
+  constructor(limits: LimitsConfig['channels'], lanes: number, clock: Clock) {
+    this.#limits = limits;
+    this.#lanes = lanes;
+    this.#clock = clock;
+    this.#share = 1 / lanes;
+  }
+
+  /** Null when the channel has no limit. */
+  bucketOf(channel: Channel): TokenBucket | null {
+    const limit = this.#limits[channel];
+    if (limit === undefined) return null;
+    const known = this.#buckets.get(channel);
+    if (known !== undefined) return known;
+    const { ratePerSecond, burst } = shareOf(limit, this.#share);
+    const bucket = new TokenBucket(ratePerSecond, burst);
+    // Another process may have sent this part of the limit just before.
+    bucket.startEmpty(this.#clock.monotonicMs());
+    this.#buckets.set(channel, bucket);
+    return bucket;
+  }
+
+  /** @param share of all partitions that the process has, 0…1; without any it sends nothing new. */
+  setShare(share: number): void {
+    if (share <= 0) return;
+    this.#share = share / this.#lanes;
+    const nowMs = this.#clock.monotonicMs();
+    for (const [channel, bucket] of this.#buckets) {
+      const limit = this.#limits[channel];
+      if (limit === undefined) continue;
+      const { ratePerSecond, burst } = shareOf(limit, this.#share);
+      bucket.setRate(ratePerSecond, burst, nowMs);
+    }
+  }
+}
