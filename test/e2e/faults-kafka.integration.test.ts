@@ -144,13 +144,17 @@ describeWithKafka('a broker behind a network that fails', () => {
       await arrived(scenario, EVENTS, dispatcher);
       proxy.setFaults({ isBlackHole: true });
       await sleep(HOLE_MS);
+      const refused = { to: 'retry', result: 'failed' };
+      failedInHole = await waitFor(
+        async () => {
+          const failed = await dispatcher.metric('eventdispatch_handovers_total', refused);
+          return failed > 0 ? failed : null;
+        },
+        { timeoutMs: 60_000, what: 'the first hand-over to be refused' },
+      );
       committedInHole = await broker.tools.committedOffsets(scenario.group, scenario.topic);
       requestsInHole = await scenario.receiver.count('crm');
       pendingInHole = await dispatcher.metric('eventdispatch_handovers_pending', { to: 'retry' });
-      failedInHole = await dispatcher.metric('eventdispatch_handovers_total', {
-        to: 'retry',
-        result: 'failed',
-      });
       await scenario.receiver.setBehaviour('crm', {});
       proxy.setFaults({});
       await scenario.settled();
