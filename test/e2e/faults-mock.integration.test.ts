@@ -1,6 +1,9 @@
 /**
  * Faults K3 and K4, on librdkafka's mock cluster of three brokers: a healthy Kafka refuses no commit of its owner, and
  * the one real node of the other tests can't lose a leader.
+ *
+ * Not caused: an illegal generation, which belongs to the classic protocol. Under the new one no broker answers it, and
+ * librdkafka 2.12 then leaves the group for good (it sets the member epoch to that of a member that leaves).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -15,7 +15,6 @@ export const OFFSET_COMMIT = 8;
 export const KAFKA_ERRORS = {
   coordinatorLoading: 14,
   notCoordinator: 16,
-  illegalGeneration: 22,
   unknownMember: 25,
   rebalanceInProgress: 27,
   staleMemberEpoch: 113,
