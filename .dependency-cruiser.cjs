@@ -6,14 +6,14 @@
 
 /** Folders of src/ that do one step of the work and know no other step. */
 const STAGES =
-  'api|dead|decode|deliver|ingest|kafka|ledger|limit|observability|retry|route|samples|schedule|settle';
+  'api|dead|decode|deliver|duplicates|ingest|kafka|ledger|limit|observability|overflow|reconcile|rekey|retry|route|samples|schedule|settle|verify';
 
 /** What any stage may import of src/. */
 const SHARED = ['^src/domain/', '^src/config/config[.]ts$'];
 
 /** What the lane thread is composed of, besides src/lanes itself. */
 const LANE_PARTS = [
-  '^src/(decode|deliver|limit|route|schedule)/',
+  '^src/(decode|deliver|duplicates|limit|route|schedule)/',
   '^src/retry/retry-(policy|after|headers)[.]ts$',
   '^src/ledger/rows[.]ts$',
   '^src/observability/lane-(counters|slots)[.]ts$',

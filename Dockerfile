@@ -29,6 +29,7 @@ COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY bin ./bin
+COPY queries ./queries
 COPY schemas ./schemas
 USER node
 EXPOSE 9400

@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { UnderWayReporter } from './test/support/under-way-reporter.ts';
 
 const integrationFiles = 'test/**/*.integration.test.ts';
 
@@ -12,7 +13,7 @@ const eachFileItsProcess = {
 
 export default defineConfig({
   test: {
-    reporters: ['default', ['json', { outputFile: '.cache/test-report.json' }]],
+    reporters: ['default', new UnderWayReporter(), ['json', { outputFile: '.cache/test-report.json' }]],
     projects: [
       {
         test: {

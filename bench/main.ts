@@ -5,6 +5,8 @@ import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { benchIsolation, type IsolationOptions } from './isolation.ts';
+import { benchLedger, ledgerText, type LedgerBenchOptions } from './ledger.ts';
+import { benchLedgerOutage, type LedgerOutageOptions } from './ledger-outage.ts';
 import { benchPipeline, type PipelineFigures, type PipelineOptions } from './pipeline.ts';
 import { benchRetryStorm, type RetryStormOptions } from './retry-storm.ts';
 
@@ -56,6 +58,32 @@ program
     const figures = await benchRetryStorm(options, narrator());
     console.log(listOf(figures));
     await writeFigures(json, figures, options);
+  });
+
+program
+  .command('ledger-outage')
+  .description('ClickHouse is killed under load for a while, and comes back')
+  .option('--seconds <n>', 'how long it is away', positiveInteger, 600)
+  .option('--rate <n>', 'events per second', positiveInteger, 2_000)
+  .option('--lanes <n>', 'worker threads of the dispatcher', positiveInteger, 1)
+  .option('--json <file>', 'also write the figures here')
+  .action(async ({ json, ...options }: LedgerOutageOptions & JsonOption) => {
+    const figures = await benchLedgerOutage(options, narrator());
+    console.log(listOf(figures));
+    await writeFigures(json, figures, options);
+  });
+
+program
+  .command('ledger')
+  .description('how long the ledger takes to answer, by the number of its rows')
+  .option('--rows <n>', 'rows of attempts', positiveInteger, 10_000_000)
+  .option('--times <n>', 'how often each question is asked', positiveInteger, 21)
+  .option('--json <file>', 'also write the figures here')
+  .action(async ({ json, ...options }: LedgerBenchOptions & JsonOption) => {
+    const figures = await benchLedger(options, narrator());
+    console.log(ledgerText(figures));
+    await writeFigures(json, figures, options);
+    if (figures.questions.some(({ medianMs, boundMs }) => medianMs > boundMs)) process.exitCode = 1;
   });
 
 await program.parseAsync();

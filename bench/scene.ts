@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { startClickHouseOwner } from '../test/support/clickhouse-owner.ts';
+import { startClickHouseOwner, type ClickHouseOwner } from '../test/support/clickhouse-owner.ts';
 import { startDispatcherProcess, type DispatcherProcess } from '../test/support/dispatcher.ts';
 import { startKafka } from '../test/support/kafka.ts';
 import { startReceiver, type Receiver } from '../test/support/receiver.ts';
@@ -14,6 +14,7 @@ export interface Scene {
   readonly brokers: string;
   readonly topic: string;
   readonly receiver: Receiver;
+  readonly owner: ClickHouseOwner;
   readonly ledger: Ledger;
   /** Starts the dispatcher with one destination per tenant, at the receiver's path `/TENANT`. */
   startDispatcher(
@@ -46,6 +47,8 @@ export async function withScene<T>(
       database: 'eventdispatch',
       embeddedPath: null,
       requestTimeoutMs: 60_000,
+      cluster: null,
+      ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
     });
     closers.push(() => ledger.close());
     const topic = 'events';
@@ -54,6 +57,7 @@ export async function withScene<T>(
       brokers: kafka.brokers,
       topic,
       receiver,
+      owner,
       ledger,
       startDispatcher: async (tenants, config) => {
         const dispatcher = await startDispatcherProcess({

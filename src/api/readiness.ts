@@ -14,11 +14,23 @@ export interface ReadinessSnapshot {
     /** `retrying`: the latest insert failed and is tried again. `alarm`: it is refused and a human must act. */
     readonly state: 'ok' | 'retrying' | 'alarm';
     readonly lastError: string | null;
+    /** Why what it holds is not known yet, so that partitions wait; null when none does. */
+    readonly awaitedBecause: string | null;
+    /** Rows go to the overflow topic. */
+    readonly isDiverting: boolean;
     readonly pendingRows: number;
     /** Since when the oldest unacknowledged row waits; null when none does. */
     readonly pendingSinceMs: number | null;
     readonly lastAckMs: number | null;
   };
+  /** Null when nothing is rekeyed, and before the pipeline is there. */
+  readonly rekey: {
+    readonly lastPollMs: number;
+    /** Why the broker refused a record last, null since it took one. */
+    readonly lastError: string | null;
+    /** Since when records wait and the broker acknowledges none; null when none waits. */
+    readonly waitingSinceMs: number | null;
+  } | null;
   readonly lanes: { readonly alive: number; readonly expected: number };
 }
 
@@ -27,10 +39,16 @@ export interface ReadinessLimits {
   readonly pollStalledMs: number;
   /** The ledger counts as stalled when a row waits for longer than this. */
   readonly ledgerStalledMs: number;
+  /** Rekeying counts as stalled when the broker acknowledges no record of those that wait for longer than this. */
+  readonly rekeyStalledMs: number;
 }
 
-/** A poll takes 20 ms at most, and a batch is inserted after a second or so: both leave ample room. */
-export const DEFAULT_READINESS_LIMITS: ReadinessLimits = { pollStalledMs: 10_000, ledgerStalledMs: 30_000 };
+/** A poll takes 20 ms at most, an acknowledgement some more, and a batch is inserted after a second or so: all leave ample room. */
+export const DEFAULT_READINESS_LIMITS: ReadinessLimits = {
+  pollStalledMs: 10_000,
+  ledgerStalledMs: 30_000,
+  rekeyStalledMs: 10_000,
+};
 
 export interface Check {
   readonly ok: boolean;
@@ -39,7 +57,7 @@ export interface Check {
   readonly [detail: string]: string | number | boolean | null | undefined;
 }
 
-export const CHECKS = ['running', 'kafka', 'pollLoop', 'ledger', 'lanes'] as const;
+export const CHECKS = ['running', 'kafka', 'pollLoop', 'ledger', 'rekey', 'lanes'] as const;
 export type CheckName = (typeof CHECKS)[number];
 
 export interface Readiness {
@@ -58,12 +76,16 @@ export function evaluateReadiness(
     kafka: kafkaCheck(snapshot.kafka),
     pollLoop: pollLoopCheck(snapshot.lastPollMs, nowMs, limits.pollStalledMs),
     ledger: ledgerCheck(snapshot.ledger, nowMs, limits.ledgerStalledMs),
+    rekey: rekeyCheck(snapshot.rekey, nowMs, limits),
     lanes: lanesCheck(snapshot.lanes),
   };
   return { ready: CHECKS.every((name) => checks[name].ok), checks };
 }
 
-function check(reason: string | null, details: Readonly<Record<string, string | number | null>>): Check {
+function check(
+  reason: string | null,
+  details: Readonly<Record<string, string | number | boolean | null>>,
+): Check {
   return reason === null ? { ok: true, ...details } : { ok: false, reason, ...details };
 }
 
@@ -83,6 +105,7 @@ function ledgerCheck(ledger: ReadinessSnapshot['ledger'], nowMs: number, stalled
   const oldestRowAgeMs = ageOf(ledger.pendingSinceMs, nowMs);
   return check(ledgerReason(ledger, oldestRowAgeMs, stalledMs), {
     state: ledger.state,
+    isDiverting: ledger.isDiverting,
     pendingRows: ledger.pendingRows,
     oldestRowAgeMs,
     lastAckAgeMs: ageOf(ledger.lastAckMs, nowMs),
@@ -90,15 +113,31 @@ function ledgerCheck(ledger: ReadinessSnapshot['ledger'], nowMs: number, stalled
 }
 
 function ledgerReason(
-  { state, lastError }: ReadinessSnapshot['ledger'],
+  { state, lastError, awaitedBecause, isDiverting }: ReadinessSnapshot['ledger'],
   oldestRowAgeMs: number | null,
   stalledMs: number,
 ): string | null {
+  if (awaitedBecause !== null)
+    return `what it holds is not known yet, and partitions wait: ${awaitedBecause}`;
   if (state === 'alarm') return withCause('inserts are refused', lastError);
-  if (state === 'retrying') return withCause('inserts fail and are tried again', lastError);
+  // What is written to the overflow topic is durable: deliveries go on as ever.
+  if (state === 'retrying' && !isDiverting) return withCause('inserts fail and are tried again', lastError);
   if (oldestRowAgeMs !== null && oldestRowAgeMs > stalledMs)
     return `a row has waited for ${oldestRowAgeMs} ms`;
   return null;
+}
+
+function rekeyCheck(rekey: ReadinessSnapshot['rekey'], nowMs: number, limits: ReadinessLimits): Check {
+  if (rekey === null) return check(null, {});
+  const waitedMs = ageOf(rekey.waitingSinceMs, nowMs);
+  const polledMs = ageOf(rekey.lastPollMs, nowMs);
+  let reason: string | null = null;
+  if (rekey.lastError !== null) reason = withCause('records are refused and produced again', rekey.lastError);
+  else if (waitedMs !== null && waitedMs > limits.rekeyStalledMs)
+    reason = `the broker has acknowledged no record for ${waitedMs} ms`;
+  else if (polledMs !== null && polledMs > limits.pollStalledMs)
+    reason = `no poll has returned for ${polledMs} ms`;
+  return check(reason, { lastPollAgeMs: polledMs, waitedMs });
 }
 
 function lanesCheck({ alive, expected }: ReadinessSnapshot['lanes']): Check {

@@ -21,8 +21,14 @@ import { createMetrics } from '../observability/metrics.ts';
 import { delayTopicsOf } from '../retry/delay-topics.ts';
 import { countedRegistry, type SchemaLookupCounts } from './counted-registry.ts';
 import { IDLE_STATS, readMainStats } from './main-stats.ts';
-import { logNotices } from './notices.ts';
+import { logLedgerNotices, type LedgerNotices } from './ledger-notices.ts';
+import { startLedger } from './ledger-start.ts';
+import { logNotices, type Notices } from './notices.ts';
+import { openOverflow } from './overflow.ts';
 import { openPipeline, type Pipeline } from './pipeline.ts';
+import type { RunOptions } from './run-options.ts';
+import type { RekeyHealth } from '../rekey/rekeyer.ts';
+import { openRekey, sourceTopicsOf, type Rekey } from './rekey.ts';
 import { drainPipeline } from './shutdown.ts';
 import { programVersion } from './version.ts';
 
@@ -60,7 +66,11 @@ interface Surroundings {
  * Starts a dispatcher; with nothing half-started when it fails.
  * @throws UserError for what the person who runs it can mend.
  */
-export async function startDispatcher(config: Config, log: Log): Promise<Dispatcher> {
+export async function startDispatcher(
+  config: Config,
+  log: Log,
+  { allowDuplicates }: RunOptions = { allowDuplicates: false },
+): Promise<Dispatcher> {
   const schemaLookups: SchemaLookupCounts = { found: 0, unknown: 0, failed: 0 };
   const schemas = openSchemas(config, schemaLookups);
   const surroundings = await openSurroundings(config, log);
@@ -70,10 +80,11 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
   const lanes = blocks.map((block) => new LaneCounters(block));
   const { promise: failed, resolve: fail } = promiseWithResolver<Error>();
   const notices = logNotices(log, fail);
+  const ledgerNotices = logLedgerNotices(log, systemClock);
   let pipeline: Pipeline | null = null;
   let draining = false;
   const stats = (): MainStats => (pipeline === null ? IDLE_STATS : readMainStats(pipeline, schemaLookups));
-  const readiness = (): Readiness => readReadiness(pipeline, notices.lastKafkaError, draining);
+  const readiness = (): Readiness => readReadiness(pipeline, { notices, ledgerNotices, draining });
   try {
     // Before the pipeline: a port that is taken must show before this process joins the consumer group.
     const surface = await openSurface(config, log, { lanes, stats, readiness });
@@ -81,17 +92,37 @@ export async function startDispatcher(config: Config, log: Log): Promise<Dispatc
       surface?.close();
       return Promise.resolve();
     });
+    const stopLedgerStart = await startLedger(surroundings.ledger, {
+      allowDuplicates,
+      notices: ledgerNotices,
+      onMigrated: () => {
+        log.write('ledger_migrated', { kind: surroundings.ledger.kind });
+      },
+      onFailure: fail,
+    });
+    surroundings.closers.push(() => {
+      stopLedgerStart();
+      return Promise.resolve();
+    });
     const topics = await ensureTopics(config, surroundings);
     notices.topicsReady(topics);
+    const instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+    const overflow = await openOverflow({ config, ...surroundings, instance, ledgerNotices });
+    if (overflow !== null) surroundings.closers.push(overflow.stop);
+    const rekey = await startRekey(config, log, { schemas, topics, ...surroundings });
     const opened = await openPipeline({
       config,
       brokers: surroundings.brokers,
-      instance: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
+      instance,
       ledger: surroundings.ledger,
       producer: surroundings.producer,
       schemas,
       counters: blocks,
       notices,
+      ledgerNotices,
+      overflow,
+      rekey,
+      allowDuplicates,
       delayTopics: delayTopicsOf(config.retry),
       delayPartitions: topics.partitions,
     });
@@ -134,8 +165,6 @@ async function openSurroundings(config: Config, log: Log): Promise<Surroundings>
   try {
     const ledger = await openLedger(config.clickhouse);
     closers.push(() => ledger.close());
-    await ledger.migrate();
-    log.write('ledger_migrated', { kind: ledger.kind });
     let embedded: EmbeddedBroker | null = null;
     if (config.kafka.brokers === null) {
       embedded = await startEmbeddedBroker(topicsOf(config));
@@ -156,12 +185,13 @@ async function openSurroundings(config: Config, log: Log): Promise<Surroundings>
 
 /** The topics that have a name; a pattern finds what others make. */
 function topicsOf({ kafka, retry }: Config): string[] {
-  const named = kafka.topics.filter((topic) => !topic.startsWith('^'));
+  const sources = [...sourceTopicsOf(kafka), ...(kafka.rekey?.topics ?? [])];
+  const named = sources.filter((topic) => !topic.startsWith('^'));
   return [...named, kafka.deadLetterTopic, kafka.badEventTopic, ...delayTopicsOf(retry).keys()];
 }
 
 async function ensureTopics(
-  { kafka, retry }: Config,
+  { kafka, retry, overflow }: Config,
   { brokers, producer }: Surroundings,
 ): Promise<PipelineTopics> {
   const admin = new KafkaTopicAdmin(producer, adminProperties(kafka, brokers));
@@ -170,14 +200,35 @@ async function ensureTopics(
       admin,
       {
         sources: kafka.topics,
+        rekey: kafka.rekey,
         delays: delayTopicsOf(retry),
         others: [kafka.deadLetterTopic, kafka.badEventTopic],
+        kept: overflow === null ? [] : [overflow.topic],
       },
       PRODUCED_RECORD_MAX_BYTES,
     );
   } finally {
     admin.close();
   }
+}
+
+/** Before the pipeline, which is told of it. */
+async function startRekey(
+  config: Config,
+  log: Log,
+  {
+    schemas,
+    topics,
+    brokers,
+    closers,
+  }: Pick<Surroundings, 'brokers' | 'closers'> & {
+    readonly schemas: SchemaStore;
+    readonly topics: PipelineTopics;
+  },
+): Promise<Rekey | null> {
+  const rekey = await openRekey({ config, brokers, schemas, log, partitions: topics.rekeyedPartitions ?? 0 });
+  closers.push(() => rekey?.stop() ?? Promise.resolve());
+  return rekey;
 }
 
 interface SurfaceParts {
@@ -209,10 +260,16 @@ async function openSurface(
   return surface;
 }
 
+interface ReadinessParts {
+  readonly notices: Notices;
+  readonly ledgerNotices: LedgerNotices;
+  /** Asked to stop. */
+  readonly draining: boolean;
+}
+
 function readReadiness(
   pipeline: Pipeline | null,
-  lastKafkaError: string | null,
-  draining: boolean,
+  { notices: { lastKafkaError }, ledgerNotices, draining }: ReadinessParts,
 ): Readiness {
   const intake = pipeline?.intake.stats;
   return evaluateReadiness(
@@ -224,15 +281,24 @@ function readReadiness(
         lastError: lastKafkaError,
         assignedPartitions: pipeline?.assignments.size ?? 0,
       },
-      ledger: pipeline?.batcher.health() ?? IDLE_LEDGER,
+      ledger: {
+        ...(pipeline?.batcher.health() ?? IDLE_LEDGER),
+        awaitedBecause: ledgerNotices.awaitedBecause,
+      },
+      rekey: rekeyHealthOf(pipeline),
       lanes: { alive: pipeline?.lanes.alive ?? 0, expected: pipeline?.lanes.size ?? 1 },
     },
     systemClock.monotonicMs(),
   );
 }
 
+function rekeyHealthOf(pipeline: Pipeline | null): RekeyHealth | null {
+  return pipeline?.rekey?.rekeyer.health ?? null;
+}
+
 const IDLE_LEDGER = {
   state: 'ok',
+  isDiverting: false,
   lastError: null,
   pendingRows: 0,
   pendingSinceMs: null,

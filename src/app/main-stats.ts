@@ -1,7 +1,17 @@
-import type { MainStats, PartitionStats } from '../observability/main-stats.ts';
+import type { MainStats, OverflowStats, PartitionStats } from '../observability/main-stats.ts';
 import type { SchemaLookupCounts } from './counted-registry.ts';
 import type { Pipeline } from './pipeline.ts';
 
+const NO_OVERFLOW: OverflowStats = {
+  batches: 0,
+  rows: 0,
+  failures: 0,
+  drainedBatches: 0,
+  drainedRows: 0,
+  drainFailures: 0,
+  waitingBatches: 0,
+};
+const NO_REKEY = { moved: 0, failed: 0, pending: 0 };
 const NO_HANDOVERS = { produced: 0, failed: 0, pending: 0 };
 
 /** Before the pipeline is open. */
@@ -27,9 +37,11 @@ export const IDLE_STATS: MainStats = {
     pendingRows: 0,
     pendingBytes: 0,
   },
+  overflow: NO_OVERFLOW,
   deadLetters: NO_HANDOVERS,
   badEvents: NO_HANDOVERS,
   retries: NO_HANDOVERS,
+  rekey: NO_REKEY,
   schemaLookups: { found: 0, unknown: 0, failed: 0 },
 };
 
@@ -50,9 +62,11 @@ export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCou
     laneRestarts: lanes.restarts,
     tenantsOnSeveralPartitions: pipeline.tenantPartitions.split,
     ledger: batcher.stats,
+    overflow: pipeline.overflow?.stats() ?? NO_OVERFLOW,
     deadLetters: handovers.stats.deadLetters,
     badEvents: handovers.stats.badEvents,
     retries: handovers.stats.retries,
+    rekey: pipeline.rekey?.rekeyer.stats ?? NO_REKEY,
     schemaLookups,
   };
 }

@@ -1,9 +1,9 @@
-import type { TopicPartition } from '../domain/record.ts';
+import type { TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 import type { SplitTenant } from '../ingest/tenant-partitions.ts';
 import type { PipelineTopics } from '../kafka/pipeline-topics.ts';
 import type { LaneRestart } from '../lanes/lane-pool.ts';
 import type { DestinationNotice } from '../lanes/protocol.ts';
-import type { LedgerState } from '../ledger/batcher.ts';
+import type { LedgerState } from '../ledger/batch-sender.ts';
 import type { Log } from '../observability/log.ts';
 
 /** What the stages tell of themselves, and what becomes of it: log lines, and the state that readiness asks for. */
@@ -17,6 +17,8 @@ export interface Notices {
   readonly kafkaError: (message: string) => void;
   readonly kafkaConnection: (isUp: boolean) => void;
   readonly pollFailed: (message: string) => void;
+  /** The broker has accepted these. */
+  readonly committed: (offsets: readonly TopicPartitionOffset[]) => void;
   readonly commitFailed: (message: string) => void;
   /** Main stood still for so long that this process may have lost its partitions. */
   readonly leaseLapsed: (stoodStillMs: number) => void;
@@ -59,6 +61,9 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
     },
     pollFailed: (message) => {
       log.write('poll_failed', { error: message });
+    },
+    committed: (offsets) => {
+      log.write('offsets_committed', { offsets });
     },
     commitFailed: (message) => {
       log.write('commit_failed', { error: message });

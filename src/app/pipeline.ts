@@ -27,9 +27,12 @@ import { HandoverProducer } from '../retry/handover-producer.ts';
 import { decodeRetryHeaders } from '../retry/retry-headers.ts';
 import { Settler } from '../settle/settler.ts';
 import { Projections } from './projections.ts';
-import { recoverDeliveries } from './recovery.ts';
+import { mappingFor, sourceTopicsOf, type Rekey } from './rekey.ts';
+import { recoverFor } from './recovery.ts';
 import type { Recovered, TopicPartition } from '../domain/record.ts';
+import type { LedgerNotices } from './ledger-notices.ts';
 import type { Notices } from './notices.ts';
+import type { Overflow } from './overflow.ts';
 
 /** What the pipeline runs on; whoever made these closes them. */
 export interface PipelineParts {
@@ -43,6 +46,13 @@ export interface PipelineParts {
   /** One per lane. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly notices: Notices;
+  readonly ledgerNotices: LedgerNotices;
+  /** Null: what the ledger does not take waits in memory. */
+  readonly overflow: Overflow | null;
+  /** Partitions are taken on although the ledger does not answer. */
+  readonly allowDuplicates: boolean;
+  /** Moves records to one of the topics that the pipeline reads; null when nothing is rekeyed. */
+  readonly rekey: Rekey | null;
   /** They are there, with this many partitions each. */
   readonly delayTopics: DelayTopics;
   readonly delayPartitions: number;
@@ -60,6 +70,8 @@ export interface Pipeline {
   readonly lanes: LanePool;
   readonly batcher: LedgerBatcher;
   readonly handovers: HandoverProducer;
+  readonly overflow: Overflow | null;
+  readonly rekey: Rekey | null;
   readonly schemaWait: SchemaWait;
   /** The timer of the regular commits. */
   readonly commitTimer: NodeJS.Timeout;
@@ -79,8 +91,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   const assignments = new Assignments((topic) => delayTopics.get(topic) ?? null);
   const door = openDoor(parts, assignments);
   const { settler, batcher, handovers } = openSettling(parts, assignments, door.admission);
-  const recover: OwnershipOptions['recover'] = (partitions) =>
-    recoverDeliveries(consumer, parts.ledger, partitions, (topic) => delayTopics.has(topic));
+  const recover: OwnershipOptions['recover'] = (partitions) => recoverFor(parts, consumer, partitions);
   const lanes = await openLanes(parts, {
     onSettled: (lane, settled) => {
       settler.onSettled(lane, settled);
@@ -105,12 +116,9 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     throw error;
   });
   const { committer, lease, commitTimer } = openCommits(parts, consumer, assignments);
-  const schemaWait = new SchemaWait(
-    schemaAsker(parts.schemas, () => intake),
-    notices.schemaLookupFailed,
-  );
+  const schemaWait = openSchemaWait(parts, () => intake);
   const intake = new Intake({
-    source: noticedSource(consumer, notices, lease),
+    source: noticedSource(consumer, notices, lease, committer),
     feed: lanes,
     lanes: lanes.size,
     assignments,
@@ -119,7 +127,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     peek: new Peek(projectionsFor(parts.schemas, lanes), config.kafka.maxRecordBytes),
     clock: systemClock,
     retries: retriesTo(handovers),
-    mappingOf: (topic) => config.fields.byTopic[topic] ?? config.fields.default,
+    mappingOf: (topic, record) => mappingFor(config, topic, record),
     mayAdmit: () => settler.hasRoom(),
     onSchemaNeeded: (schemaId) => {
       schemaWait.need(schemaId);
@@ -139,6 +147,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     },
     flush: () => batcher.flush(),
     onError: notices.kafkaError,
+    onRecoveryFailed: parts.ledgerNotices.awaited,
   });
   intake.start();
   return {
@@ -151,6 +160,8 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     lanes,
     batcher,
     handovers,
+    overflow: parts.overflow,
+    rekey: parts.rekey,
     schemaWait,
     commitTimer,
   };
@@ -163,7 +174,7 @@ function openConsumer(
 ): Promise<KafkaConsumer> {
   return KafkaConsumer.open(
     consumerProperties(config.kafka, brokers),
-    [...config.kafka.topics, ...delayTopics.keys()],
+    [...sourceTopicsOf(config.kafka), ...delayTopics.keys()],
     {
       onAssign: (partitions) => {
         notices.assigned(partitions);
@@ -174,6 +185,7 @@ function openConsumer(
         listener.onRevoke(partitions);
       },
       onCommit: (error, offsets) => {
+        if (error === null) notices.committed(offsets);
         listener.onCommit(error, offsets);
       },
       onError: notices.kafkaError,
@@ -212,11 +224,17 @@ function openCommits(
   return { committer, lease, commitTimer };
 }
 
-function noticedSource(consumer: KafkaConsumer, notices: Notices, lease: Lease): RecordSource {
+function noticedSource(
+  consumer: KafkaConsumer,
+  notices: Notices,
+  lease: Lease,
+  committer: Committer,
+): RecordSource {
   return {
     poll: (max, callback) => {
       consumer.poll(max, (error, records) => {
         lease.onPoll(systemClock.monotonicMs());
+        committer.tickWhereMuch();
         callback(error, records);
       });
     },
@@ -253,12 +271,12 @@ function retriesTo(handovers: HandoverProducer): Retries {
   };
 }
 
-/** Asks for a schema, and has intake look at once at the records that waited for it. */
-function schemaAsker(schemas: SchemaStore, intake: () => Intake): (schemaId: number) => Promise<void> {
-  return async (schemaId) => {
+/** Asks for schemas, and has intake look at once at the records that waited for them. */
+function openSchemaWait({ schemas, notices }: PipelineParts, intake: () => Intake): SchemaWait {
+  return new SchemaWait(async (schemaId) => {
     await schemas.resolve(schemaId);
     intake().onRoom();
-  };
+  }, notices.schemaLookupFailed);
 }
 
 /** How lanes and their door hear of the beginning and the end of an epoch. */
@@ -319,6 +337,9 @@ function openSettling(parts: PipelineParts, assignments: Assignments, admission:
       settler.onLedgerAck(records);
     },
     onState: parts.notices.ledgerState,
+    overflow: parts.overflow?.bounds ?? null,
+    onDiverting: parts.ledgerNotices.diverting,
+    onOverflowFailed: parts.ledgerNotices.overflowFailed,
   });
   const handovers = new HandoverProducer({
     producer: parts.producer,
@@ -353,8 +374,9 @@ function openLanes(
       destinations: config.destinations,
       delivery: config.delivery,
       ledger: config.ledger,
-      fields: config.fields,
+      fields: { ...config.fields, rekeyedTopic: config.kafka.rekey?.topic ?? null },
       limits: config.limits,
+      duplicates: config.duplicates,
       weights: config.lanes.weights,
       lanes: config.lanes.count,
       instance,

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { createLogger } from '../observability/log.ts';
 import { startDispatcher, type Dispatcher } from './dispatcher.ts';
+import type { RunOptions } from './run-options.ts';
 
 const EXIT_OK = 0;
 const EXIT_FAILED = 1;
@@ -15,10 +16,10 @@ const EXIT_INTERRUPTED = 130;
  * @returns the exit code: 0 only when nothing was left open.
  * @throws UserError when it cannot start.
  */
-export async function runDispatcher(config: Config): Promise<number> {
+export async function runDispatcher(config: Config, options: RunOptions): Promise<number> {
   const log = createLogger(config.log.level);
   log.write('starting');
-  const dispatcher = await startDispatcher(config, log);
+  const dispatcher = await startDispatcher(config, log, options);
   log.write('started', {
     brokers: dispatcher.brokers,
     httpPort: dispatcher.httpPort,

@@ -10,6 +10,8 @@ const LEAVE_TIMEOUT_MS = 8_000;
  * Each step is bounded, and what a step leaves open is read again after the next
  * start, because its offset was not committed.
  *
+ * What moves records to the pipeline's own topic stops beside it: what it moved is read by whoever is next.
+ *
  * @returns whether everything admitted became durable and was committed.
  */
 export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log: Log): Promise<boolean> {
@@ -17,6 +19,7 @@ export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log:
     pipeline;
   log.write('draining', { openRecords: assignments.openRecords, deadlineMs });
   intake.stopAdmitting();
+  const moved = pipeline.rekey?.drain(deadlineMs) ?? Promise.resolve(true);
   schemaWait.stop();
   const owned = [...assignments.all()];
   const drained = await ownership.drain(owned, deadlineMs);
@@ -33,5 +36,5 @@ export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log:
   if (left === 'timed_out') log.write('leave_timed_out', { timeoutMs: LEAVE_TIMEOUT_MS });
   handovers.stop();
   batcher.stop();
-  return drained && committed;
+  return (await moved) && drained && committed;
 }

@@ -7,7 +7,10 @@ import { addCheckConfig } from './commands/check-config.ts';
 import { addDead } from './commands/dead.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addProduce } from './commands/produce.ts';
+import { addQuery } from './commands/query.ts';
+import { addReconcile } from './commands/reconcile.ts';
 import { addStart } from './commands/start.ts';
+import { addVerify } from './commands/verify.ts';
 import { EXIT } from './exit-codes.ts';
 import { failureOf } from './failure.ts';
 
@@ -54,5 +57,8 @@ Each command has its own --help.`,
   addMigrate(program, context);
   addProduce(program, context);
   addDead(program, context);
+  addQuery(program, context);
+  addReconcile(program, context);
+  addVerify(program, context);
   return program;
 }

@@ -42,7 +42,11 @@ const OWNED_PROPERTIES: Readonly<Record<string, string>> = {
 /** What librdkafka refuses beside `group.protocol=consumer`: the broker decides these. */
 const CLASSIC_ONLY = ['session.timeout.ms', 'heartbeat.interval.ms', 'group.protocol.type'];
 
-export function compileKafka(settings: KafkaSettings, folder: string, report: Report): KafkaConfig {
+export function compileKafka(
+  settings: KafkaSettings,
+  folder: string,
+  report: Report,
+): Omit<KafkaConfig, 'rekey'> {
   checkBrokers(settings, report);
   checkTopics(settings, report);
   checkProperties(settings, report);
@@ -77,8 +81,8 @@ function checkBrokers({ brokers, security }: KafkaSettings, report: Report): voi
 }
 
 /** Reading our own dead letters again would dispatch them forever. */
-function checkTopics({ topics, deadLetterTopic, badEventTopic }: KafkaSettings, report: Report): void {
-  if (topics.length === 0)
+function checkTopics({ topics, rekey, deadLetterTopic, badEventTopic }: KafkaSettings, report: Report): void {
+  if (topics.length === 0 && rekey === undefined)
     report(['kafka', 'topics'], 'is not allowed; allowed: at least one topic or pattern');
   for (const [key, own] of Object.entries({ deadLetterTopic, badEventTopic })) {
     const source = topics.find((topic) =>

@@ -3,6 +3,7 @@ import { catalogueFolder } from './catalogue-folder.ts';
 import { compileDestinations } from './compile-destinations.ts';
 import { compileKafka } from './compile-kafka.ts';
 import { compileLimits } from './compile-limits.ts';
+import { orNull } from './compile-policies.ts';
 import { compileDelayTopics } from './delay-topics.ts';
 import type {
   ClickHouseConfig,
@@ -14,7 +15,9 @@ import type {
 } from './config.ts';
 import { fileProblem, folderProblem, readTextFile, writableFolderProblem } from './files.ts';
 import { compileMapping } from './field-mapping.ts';
+import { compileOverflow } from './overflow.ts';
 import type { Report } from './problems.ts';
+import { compileRekey } from './rekey.ts';
 import { compileAllowed, isNameServer } from './reachable.ts';
 import type { Settings } from './schema.ts';
 import { urlProblem } from './urls.ts';
@@ -30,9 +33,14 @@ export function compile(settings: Settings, folder: string, report: Report): Con
   checkBounds(settings, report);
   const mapping = compileMapping(fields.default);
   return {
-    kafka: compileKafka(settings.kafka, folder, report),
+    kafka: { ...compileKafka(settings.kafka, folder, report), rekey: compileRekey(settings, report) },
     retry: compileDelayTopics(settings, report),
     clickhouse: compileClickHouse(settings.clickhouse, folder, report),
+    overflow: compileOverflow(settings, report),
+    duplicates: settings.duplicates && {
+      windowMs: settings.duplicates.window,
+      maxRemembered: settings.duplicates.maxRemembered,
+    },
     schemas: compileSchemas(settings.schemas, folder, report),
     fields: {
       default: mapping,
@@ -92,7 +100,24 @@ function compileClickHouse(
   if (embeddedPath !== null) {
     reportIf(writableFolderProblem(embeddedPath), ['clickhouse', 'embeddedPath'], report);
   }
-  return { url: url ?? null, username, password, database, embeddedPath, requestTimeoutMs: requestTimeout };
+  const { ttl, cluster = null } = settings;
+  if (isEmbedded && cluster !== null) {
+    report(['clickhouse', 'cluster'], 'is not allowed without clickhouse.url: the embedded engine is alone');
+  }
+  return {
+    url: url ?? null,
+    username,
+    password,
+    database,
+    embeddedPath,
+    requestTimeoutMs: requestTimeout,
+    cluster,
+    ttl: {
+      eventsMs: orNull(ttl.events),
+      attemptsMs: orNull(ttl.attempts),
+      rollupsMs: orNull(ttl.rollups),
+    },
+  };
 }
 
 function compileSchemas(settings: Settings['schemas'], folder: string, report: Report): SchemasConfig {

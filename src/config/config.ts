@@ -10,6 +10,10 @@ export interface Config {
   readonly kafka: KafkaConfig;
   readonly retry: DelayTopicsConfig;
   readonly clickhouse: ClickHouseConfig;
+  /** Null: two records with the id of one event are two events. */
+  readonly duplicates: DuplicatesConfig | null;
+  /** Null: what ClickHouse does not take waits in memory, up to a bound. */
+  readonly overflow: OverflowConfig | null;
   readonly schemas: SchemasConfig;
   /** Mapping by topic name; `default` is for topics not named. */
   readonly fields: {
@@ -38,6 +42,8 @@ export interface KafkaConfig {
   readonly groupProtocol: (typeof GROUP_PROTOCOLS)[number];
   /** Topic names; an entry that starts with `^` is a pattern (librdkafka's regex). */
   readonly topics: readonly string[];
+  /** Null when every topic is keyed by tenant. */
+  readonly rekey: RekeyConfig | null;
   readonly deadLetterTopic: string;
   readonly badEventTopic: string;
   /** librdkafka properties for both clients, security settings already turned into them. */
@@ -51,6 +57,16 @@ export interface KafkaConfig {
   readonly commitIntervalMs: number;
 }
 
+/** Topics whose records go through an internal one that is keyed by tenant. */
+export interface RekeyConfig {
+  /** Names; none of them is a topic of the pipeline. */
+  readonly topics: readonly string[];
+  /** The internal one, which is a topic of the pipeline. */
+  readonly topic: string;
+  /** Of the internal one; null for as many as the pipeline's other topics have. */
+  readonly partitions: number | null;
+}
+
 /** One topic per delay, called `PREFIX.DELAY`. */
 export interface DelayTopicsConfig {
   readonly topicPrefix: string;
@@ -60,7 +76,7 @@ export interface DelayTopicsConfig {
 
 /** Token buckets beside those of destinations. */
 export interface LimitsConfig {
-  /** Of all destinations of a channel together, per process. */
+  /** Of all destinations of a channel together, split over processes by their share of the partitions. */
   readonly channels: Readonly<Partial<Record<Channel, RateLimit>>>;
   readonly tenants: {
     /** For tenants not in `byTenant`; null is none. */
@@ -78,6 +94,36 @@ export interface ClickHouseConfig {
   /** Data directory of the embedded engine; null is a temporary one that is removed on exit. */
   readonly embeddedPath: string | null;
   readonly requestTimeoutMs: number;
+  /** Where the tables are made, replicated, as `ON CLUSTER` takes it; null is one server. */
+  readonly cluster: string | null;
+  readonly ttl: LedgerTtlConfig;
+}
+
+/** How long rows are kept, by table; null is for ever. */
+export interface LedgerTtlConfig {
+  readonly eventsMs: number | null;
+  readonly attemptsMs: number | null;
+  readonly rollupsMs: number | null;
+}
+
+/** Where ledger rows go while ClickHouse does not take them, and how they come back. */
+export interface OverflowConfig {
+  readonly topic: string;
+  /** Consumer group of those that drain it. */
+  readonly groupId: string;
+  /** What may wait for ClickHouse in memory before it goes there: any of the three. */
+  readonly afterRows: number;
+  readonly afterBytes: number;
+  readonly afterAgeMs: number;
+  /** Share of the time that a process inserts what it drains, above 0, at most 1. */
+  readonly drainShare: number;
+}
+
+/** How a producer's duplicates are told. */
+export interface DuplicatesConfig {
+  readonly windowMs: number;
+  /** Ids that one lane keeps in memory. */
+  readonly maxRemembered: number;
 }
 
 export interface SchemasConfig {

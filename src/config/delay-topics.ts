@@ -1,12 +1,7 @@
+import { delayTopicName } from '../domain/delay-topic.ts';
 import type { DelayTopicsConfig } from './config.ts';
 import type { Report } from './problems.ts';
 import type { Settings } from './schema.ts';
-import { formatDuration } from './units.ts';
-
-/** The topic of one delay: `eventdispatch.retry.30s`. */
-export function delayTopicName(topicPrefix: string, delayMs: number): string {
-  return `${topicPrefix}.${formatDuration(delayMs)}`;
-}
 
 export function compileDelayTopics({ kafka, retry }: Settings, report: Report): DelayTopicsConfig {
   const { topicPrefix = `${kafka.groupId}.retry`, delays } = retry;

@@ -39,6 +39,13 @@ function effective(config: Config): Record<string, unknown> {
       database: clickhouse.database,
       embeddedPath: clickhouse.embeddedPath,
       requestTimeout: formatDuration(clickhouse.requestTimeoutMs),
+      overflow: describeOverflow(config.overflow),
+      cluster: clickhouse.cluster,
+      ttl: {
+        events: durationOrNone(clickhouse.ttl.eventsMs),
+        attempts: durationOrNone(clickhouse.ttl.attemptsMs),
+        rollups: durationOrNone(clickhouse.ttl.rollupsMs),
+      },
     },
     schemas: {
       folder: schemas.folder,
@@ -83,6 +90,7 @@ function describeKafka(kafka: KafkaConfig): Record<string, unknown> {
     groupId: kafka.groupId,
     groupProtocol: kafka.groupProtocol,
     topics: kafka.topics,
+    rekey: kafka.rekey === null ? null : { ...kafka.rekey },
     deadLetterTopic: kafka.deadLetterTopic,
     badEventTopic: kafka.badEventTopic,
     properties: describeProperties(kafka.properties),
@@ -174,6 +182,17 @@ function describeEach(limits: Readonly<Record<string, RateLimit>>): Record<strin
 
 function describeLimit(limit: RateLimit | null): unknown {
   return limit === null ? 'none' : { rate: formatRate(limit.ratePerSecond), burst: limit.burst };
+}
+
+function describeOverflow(overflow: Config['overflow']): unknown {
+  if (overflow === null) return 'off';
+  return {
+    topic: overflow.topic,
+    afterRows: overflow.afterRows,
+    afterSize: formatSize(overflow.afterBytes),
+    afterAge: formatDuration(overflow.afterAgeMs),
+    drainShare: overflow.drainShare,
+  };
 }
 
 function describeLanes(lanes: LanesConfig): Record<string, unknown> {

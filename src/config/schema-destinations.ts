@@ -207,7 +207,8 @@ export const destination = section('One HTTP endpoint of a tenant.', {
   channel: attempt.channel.optional(AS_DEFAULTS),
 });
 
-const CHANNEL_BUCKET = 'Token bucket of all destinations of the channel together, per process';
+const CHANNEL_BUCKET =
+  'Token bucket of all destinations of the channel together, split over processes by their share of the partitions and over the lanes of each';
 
 export const sharedLimits = section(
   'Token buckets beside those of destinations; a request needs one of each.',

@@ -6,6 +6,7 @@ import { GROUP_PROTOCOLS, LOG_LEVELS } from './config.ts';
 import {
   duration,
   durationList,
+  durationOrNone,
   integer,
   oneOf,
   scalarMap,
@@ -69,6 +70,21 @@ const security = section('TLS and SASL toward the brokers; turned into librdkafk
   keyPassword: secret('Password of the client key.').optional(),
 });
 
+const rekey = section(
+  'For topics that are not keyed by tenant, or have other numbers of partitions than `kafka.topics`: their records go through a topic that is. See docs/rekey.md.',
+  {
+    topics: textList('Names of such topics. They must not be in `kafka.topics`.', TOPIC, (entry) =>
+      TOPIC_NAME.test(entry),
+    ).required(),
+    topic: text('The topic that they go through. Groups must not share it.', TOPIC, TOPIC_NAME).optional(
+      '`GROUP.rekeyed`, by `kafka.groupId`',
+    ),
+    partitions: integer('How many partitions it gets, or has.', { min: 1, max: 10_000 }).optional(
+      'as many as `kafka.topics` have; where these are `[]`, as it has, or as `topics` have',
+    ),
+  },
+);
+
 const kafka = section('Where events come from.', {
   brokers: text(
     'Bootstrap brokers. Absent: an embedded broker inside this process, in memory, for trying things out.',
@@ -84,6 +100,7 @@ const kafka = section('Where events come from.', {
     `${TOPIC}, or a regular expression that starts with ^`,
     isTopicOrPattern,
   ).byDefault(['events']),
+  rekey: rekey.optional(),
   deadLetterTopic: text('Gets deliveries that will not be tried again.', TOPIC, TOPIC_NAME).byDefault(
     'eventdispatch.dead-letter',
   ),
@@ -136,7 +153,42 @@ const clickhouse = section('Where the ledger is kept.', {
     PATH,
   ).optional(),
   requestTimeout: duration('Longest wait for an answer.', { min: 100, max: 10 * MINUTE }).byDefault('30s'),
+  cluster: text(
+    'Cluster of replicas to make the tables on, with `ON CLUSTER` and replicated engines. To be set before the first `migrate`. Absent: one server.',
+    'the name of a cluster (letters, digits, `_`, `-`, `.`), or a macro such as `{cluster}`',
+    /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|\{\w{1,126}\})$/,
+  ).optional(),
+  overflow: section(
+    'A Kafka topic that ledger rows go to while ClickHouse does not take them. Each batch goes there as it is, and is inserted later, once. Without `url` or `kafka.brokers` there is none.',
+    {
+      topic: text('Created with the delay topics. Groups must not share it.', TOPIC, TOPIC_NAME).optional(
+        '`GROUP.ledger-overflow`, by `kafka.groupId`',
+      ),
+      afterRows: integer('Rows that wait in memory before batches go there …', {
+        min: 1,
+        max: 10_000_000,
+      }).byDefault(200_000),
+      afterSize: size('… or bytes …', { min: 1024, max: limits.ledgerPendingMaxBytes }).byDefault('32mb'),
+      afterAge: duration('… or how long the oldest row waits.', { min: 100, max: 10 * MINUTE }).byDefault(
+        '5s',
+      ),
+      drainShare: share('Share of its time that a process inserts what it drains.', {
+        min: 0.01,
+        max: 1,
+      }).byDefault(0.5),
+    },
+  ).orWord('off', 'empty'),
+  ttl: section('How long rows are kept. ClickHouse deletes older ones, in the background.', {
+    events: kept('Events with their payloads, from when they were read.'),
+    attempts: kept('Attempts and outcomes, from when they were made.'),
+    rollups: kept('Counts per minute, and usage per day.'),
+  }).always(),
 });
+
+/** A day at least: what of a partition was not committed when its process ended must still be there. */
+function kept(description: string): z.ZodType<number | 'none'> {
+  return durationOrNone(description, { min: DAY, max: 36_500 * DAY }).byDefault('none');
+}
 
 const registry = section('Schema Registry with the Confluent REST API.', {
   url: text('Base URL; `/schemas/ids/N` is appended.', HTTP_URL).required(),
@@ -235,6 +287,20 @@ const delivery = section('How requests are sent.', {
   }).always(),
 });
 
+const duplicates = section(
+  'Two records with the same event id of one tenant: the later one is recorded as `duplicate`, and not delivered.',
+  {
+    window: duration('For how long an id is remembered from when it was seen first.', {
+      min: 1_000,
+      max: 7 * DAY,
+    }).byDefault('1h'),
+    maxRemembered: integer('Ids that each lane remembers at most; then it forgets the oldest.', {
+      min: 1_000,
+      max: 10_000_000,
+    }).byDefault(100_000),
+  },
+);
+
 function weight(description: string): ReturnType<typeof integer> {
   return integer(description, { min: 1, max: 1000 });
 }
@@ -284,6 +350,7 @@ export const settingsSchema = section('EventDispatch configuration.', {
   clickhouse: clickhouse.always(),
   schemas: schemas.always(),
   fields: fields.always(),
+  duplicates: duplicates.orWord('off', 'empty'),
   defaults: defaults.always(),
   destinations: sectionList('Where events go; at least one.', destination.always()),
   limits: sharedLimits.always(),

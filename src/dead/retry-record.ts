@@ -1,4 +1,5 @@
 import type { RecordHeader } from '../domain/record.ts';
+import type { RetryHeaders } from '../domain/retry-headers.ts';
 import type { DeadLetter } from './dead-letter.ts';
 
 /** A record for a delay topic; `partition` is the number of its source partition. */
@@ -9,26 +10,11 @@ export interface RetryRecord {
   readonly headers: readonly RecordHeader[];
 }
 
-/** What a retry record says about its delivery; written by `retry/retry-headers.ts`. Times are Unix epoch milliseconds. */
-export interface RetryFacts {
-  readonly sourceTopic: string;
-  readonly sourcePartition: number;
-  readonly sourceOffset: number;
-  readonly sourceTimestampMs: number;
-  readonly tenant: string;
-  readonly eventId: string;
-  readonly eventType: string;
-  readonly deliveryId: string;
-  readonly destinationId: string;
-  readonly attempts: number;
-  readonly firstSeenMs: number;
-  readonly dueMs: number;
-  readonly reason: string;
-  readonly status: number;
-}
-
 /** The record's own headers out of those of a dead letter, then ours. */
-export type EncodeHeaders = (retry: RetryFacts, headers: readonly RecordHeader[]) => readonly RecordHeader[];
+export type EncodeHeaders = (
+  retry: RetryHeaders,
+  headers: readonly RecordHeader[],
+) => readonly RecordHeader[];
 
 export interface RedriveTarget {
   /** Of the delay topic. */
@@ -59,7 +45,7 @@ export function whyNotRedrivable(letter: DeadLetter, target: RedriveTarget): str
 export function retryRecordOf(letter: DeadLetter, nowMs: number, encodeHeaders: EncodeHeaders): RetryRecord {
   const { source, tenant, eventId, eventType, deliveryId, destinationId, reason, status } = letter;
   if (letter.value === null) throw new RangeError('a dead letter without its value cannot be redriven');
-  const retry: RetryFacts = {
+  const retry: RetryHeaders = {
     sourceTopic: source.topic,
     sourcePartition: source.partition,
     sourceOffset: source.offset,

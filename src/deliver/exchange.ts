@@ -6,6 +6,8 @@ import { OFF_WHEEL, type Deadlined } from './deadline-wheel.ts';
 export interface ExchangeListener<Context> {
   /** Its bytes are going out now (or it failed before they could): a reserved token is spent. Called once. */
   onSpent(exchange: Exchange<Context>): void;
+  /** The head of the answer is there. Called at most once, before `onEnd`. */
+  onAnswer(exchange: Exchange<Context>): void;
   /** The result stands. Called once; the connection may still be busy. */
   onEnd(exchange: Exchange<Context>): void;
   /** The connection is free again. Called once, never before `onEnd`. */
@@ -93,6 +95,7 @@ export class Exchange<Context> implements Dispatcher.DispatchHandler, Deadlined,
     // Informational answers precede the real one and may repeat (RFC 9110 §15.2); the deadline bounds them.
     if (status < 200) return true;
     this.status = status;
+    this.#listener.onAnswer(this);
     if (status === 429 || status >= 500) this.#readRetryAfter(headers);
     return true;
   }

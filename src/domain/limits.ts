@@ -4,8 +4,10 @@
  * `config/`; its ranges refer to these.
  */
 export const limits = {
-  /** Open records (admitted, not durable) per partition: the crash window. A power of two. */
+  /** Records per partition from the first open one (admitted, not durable) on. A power of two. */
   partitionWindowRecords: 16_384,
+  /** Records per partition from the committed offset on, durable or not: what a crash leaves to be looked up. */
+  uncommittedRecords: 65_536,
   /** Bytes of records packed into one transferred buffer; a single larger record goes alone. */
   batchMaxBytes: 256 * 1024,
   /** Most records asked from librdkafka at once. */
@@ -37,6 +39,9 @@ export const limits = {
   /** Hand-overs (dead letters, bad events) that may wait for the broker's ack before admission stops. */
   handoverPendingRecords: 20_000,
   handoverPendingBytes: 32 * 1024 * 1024,
+  /** Records of `kafka.rekey.topics` on their way to the topic keyed by tenant, before their topics are read no further. */
+  rekeyPendingRecords: 10_000,
+  rekeyPendingBytes: 16 * 1024 * 1024,
   /** Old generation of a lane thread's heap: at this the thread dies, before the process does. */
   laneHeapMb: 1024,
   /** A lane thread whose event loop has not turned for so long is replaced. */
@@ -52,6 +57,7 @@ export function assertLimits(l: Readonly<Record<keyof typeof limits, number>>): 
   };
   const isPowerOfTwo = (n: number): boolean => n > 0 && (n & (n - 1)) === 0;
   must(isPowerOfTwo(l.partitionWindowRecords), 'partitionWindowRecords is a power of two');
+  must(l.partitionWindowRecords <= l.uncommittedRecords, 'what is open is not committed');
   must(l.pollMaxRecords <= l.partitionWindowRecords, 'one poll fits one partition window');
   must(l.batchMaxBytes < l.prefetchBytes, 'a batch is smaller than the prefetch queue');
   must(l.pollTimeoutMs <= 20, 'a poll holds its libuv thread for at most 20 ms a message');

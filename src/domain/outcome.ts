@@ -14,6 +14,7 @@
  * - `cancelled`         not tried again, since its destination is there no more. Final.
  * - `redriven`   its dead letter was handed over to a delay topic; its attempts start anew. Not final.
  * - `dropped`    its dead letter was given up by a person. Final.
+ * - `duplicate`  its tenant had an event with this id a moment ago, in another record. Final.
  * - `invalid`    the record is no usable event; the bad-event topic has it. Final.
  */
 export const OUTCOMES = [
@@ -29,6 +30,7 @@ export const OUTCOMES = [
   'cancelled',
   'redriven',
   'dropped',
+  'duplicate',
   'invalid',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];

@@ -22,10 +22,15 @@ export interface TopicPartitionOffset extends TopicPartition {
   readonly offset: number;
 }
 
+/** Events, four numbers each: the two words of `hashEvent`, the record's offset, and how long ago it was, in milliseconds. */
+export type SeenBefore = Float64Array;
+
 /** Deliveries of a partition that the ledger holds beyond the committed offset. */
 export interface Recovered {
   /** Ids of deliveries that were delivered, by offset. */
   readonly deliveryIds: ReadonlyMap<number, ReadonlySet<string>>;
   /** The last offset they come from; −1 when there are none. */
   readonly lastOffset: number;
+  /** Events of it that the ledger saw lately, oldest first; absent where duplicates are not looked for. */
+  readonly seen?: SeenBefore;
 }

@@ -26,6 +26,9 @@ export class Assignment implements TopicPartition {
   /** Highest offset handed to a commit, and the highest one the broker acknowledged; −1 before the first. */
   commitRequested = -1;
   committed = -1;
+  /** Commits asked for and not answered: the offset, and how many records are before it. */
+  #asked: { readonly offset: number; readonly records: number }[] = [];
+  #committedRecords = 0;
   /** Newest offset read, admitted or not; a record at or below it was seen before. */
   lastRead = -1;
   /** Records read but not admitted yet, oldest first; while there are any the partition is paused. */
@@ -37,6 +40,36 @@ export class Assignment implements TopicPartition {
     this.topic = topic;
     this.partition = partition;
     this.delayMs = delayMs;
+  }
+
+  /** Records that the broker does not know to be settled. */
+  get uncommitted(): number {
+    return this.frontier.passed - this.#committedRecords + this.frontier.span;
+  }
+
+  /** A crash now would leave as much to be looked up as there may be. */
+  get isFull(): boolean {
+    return this.frontier.isFull || this.uncommitted >= limits.uncommittedRecords;
+  }
+
+  /** The frontier's position is being committed. */
+  onCommitAsked(offset: number): void {
+    this.commitRequested = offset;
+    this.#asked.push({ offset, records: this.frontier.passed });
+  }
+
+  onCommitted(offset: number): void {
+    this.committed = Math.max(this.committed, offset);
+    while (this.#asked[0] !== undefined && this.#asked[0].offset <= offset) {
+      this.#committedRecords = this.#asked[0].records;
+      this.#asked.shift();
+    }
+  }
+
+  /** What was asked for last is asked for again. */
+  onCommitRefused(): void {
+    this.commitRequested = this.committed;
+    this.#asked = [];
   }
 
   get isBlocked(): boolean {

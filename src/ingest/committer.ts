@@ -1,3 +1,4 @@
+import { limits } from '../domain/limits.ts';
 import type { TopicPartitionOffset } from '../domain/record.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
@@ -44,29 +45,38 @@ export class Committer {
     for (const assignment of assignments) {
       const offset = assignment.frontier.position;
       if (offset <= assignment.commitRequested) continue;
-      assignment.commitRequested = offset;
+      assignment.onCommitAsked(offset);
       offsets.push({ topic: assignment.topic, partition: assignment.partition, offset });
     }
     if (offsets.length > 0) this.#commit(offsets);
+  }
+
+  /** The same at once for partitions that admit no more soon because so much of them is uncommitted. */
+  tickWhereMuch(): void {
+    for (const assignment of this.#assignments.all()) {
+      const isAnswered = assignment.committed >= assignment.commitRequested;
+      if (isAnswered && assignment.uncommitted * 2 >= limits.uncommittedRecords) this.tick([assignment]);
+    }
   }
 
   /**
    * Asks the broker whether this process still owns its partitions, by committing every
    * frontier as it is: a member that was evicted is refused. A new question replaces an older one.
    *
-   * @param onAnswer called once: true when the broker has accepted this commit and every one that was out before.
+   * @param onAnswer called once: true when the broker has accepted this commit and every one that was out before;
+   * false also while nothing was ever admitted.
    */
   affirm(onAnswer: (isOwner: boolean) => void): void {
     const offsets: TopicPartitionOffset[] = [];
     for (const assignment of this.#assignments.all()) {
       const offset = assignment.frontier.position;
       if (offset < 0) continue;
-      assignment.commitRequested = offset;
+      assignment.onCommitAsked(offset);
       offsets.push({ topic: assignment.topic, partition: assignment.partition, offset });
     }
     if (offsets.length === 0) {
-      // Nothing was ever admitted, so nothing can be sent.
-      onAnswer(true);
+      // The broker can't be asked before something is admitted. What is admitted next may be another's by now.
+      onAnswer(false);
       return;
     }
     this.#question = this.#asked + 1;
@@ -96,13 +106,13 @@ export class Committer {
     }
     if (error !== null) {
       // The answer does not always say which partitions it is about, and asking once too often does no harm.
-      for (const assignment of this.#assignments.all()) assignment.commitRequested = assignment.committed;
+      for (const assignment of this.#assignments.all()) assignment.onCommitRefused();
       return;
     }
     for (const { topic, partition, offset } of offsets) {
       const assignment = this.#assignments.find(topic, partition);
       if (assignment === undefined || offset > assignment.commitRequested) continue;
-      assignment.committed = Math.max(assignment.committed, offset);
+      assignment.onCommitted(offset);
     }
   }
 

@@ -19,6 +19,8 @@ export class Frontier {
   readonly #holds: Uint16Array;
   /** Sequence of the oldest record that is not durable (when head ≠ tail). */
   #head = 0;
+  /** Records that the frontier has passed. */
+  #passed = 0;
   /** Sequence the next admitted record gets. */
   #tail = 0;
   #open = 0;
@@ -38,6 +40,11 @@ export class Frontier {
   /** Records between the frontier and the newest admitted one, durable or not. */
   get span(): number {
     return (this.#tail - this.#head) >>> 0;
+  }
+
+  /** Records before `position`. */
+  get passed(): number {
+    return this.#passed;
   }
 
   /** Records that are not durable. */
@@ -103,6 +110,7 @@ export class Frontier {
   #advance(): void {
     while (this.#head !== this.#tail && this.#holds[this.#head & this.#mask] === 0) {
       this.#head = (this.#head + 1) >>> 0;
+      this.#passed++;
     }
   }
 

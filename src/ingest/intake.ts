@@ -81,8 +81,8 @@ export interface IntakeOptions {
   readonly peek: Peek;
   readonly clock: Clock;
   readonly retries: Retries;
-  /** @param topic a source topic. */
-  mappingOf(topic: string): FieldMapping;
+  /** @param topic the source topic of this record, or of the one that it retries. */
+  mappingOf(topic: string, record: SourceRecord): FieldMapping;
   /** False while what comes after the lanes (ledger, hand-overs) is at its bound. */
   mayAdmit(): boolean;
   /** A record waits for this schema; its partition is paused until the peek knows it. */
@@ -319,7 +319,7 @@ export class Intake {
       return false;
     }
     if (!retries.isHopNeeded(note.dueMs, nowMs)) return this.#admit(assignment, record, note.sourceTopic);
-    if (assignment.frontier.isFull || !this.#options.mayAdmit()) return false;
+    if (assignment.isFull || !this.#options.mayAdmit()) return false;
     retries.hop({
       assignment: assignment.id,
       sequence: assignment.frontier.admit(record.offset),
@@ -337,9 +337,9 @@ export class Intake {
    */
   #admit(assignment: Assignment, record: SourceRecord, sourceTopic: string | null): boolean {
     const { admission, peek } = this.#options;
-    if (assignment.frontier.isFull || !this.#options.mayAdmit()) return false;
+    if (assignment.isFull || !this.#options.mayAdmit()) return false;
     if (sourceTopic === null) peek.refuse();
-    else if (!peek.look(record, this.#options.mappingOf(sourceTopic))) {
+    else if (!peek.look(record, this.#options.mappingOf(sourceTopic, record))) {
       this.#options.onSchemaNeeded(peek.schemaId);
       return false;
     }

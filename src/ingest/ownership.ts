@@ -35,6 +35,8 @@ export interface OwnershipOptions {
   /** Resolves once everything settled so far is durable. */
   flush(): Promise<void>;
   onError(message: string): void;
+  /** `recover` rejected, and is asked again. */
+  onRecoveryFailed(error: unknown): void;
 }
 
 /**
@@ -125,7 +127,7 @@ export class Ownership {
         const recovered = await this.#options.recover(partitions);
         return rebalance === this.#newest ? recovered : null;
       } catch (error) {
-        this.#options.onError(`recovery: ${String(error)}`);
+        this.#options.onRecoveryFailed(error);
         await new Promise((resolve) => setTimeout(resolve, RECOVER_RETRY_MS));
       }
     }

@@ -17,15 +17,29 @@ export interface TopicAdmin {
 export interface WantedTopics {
   /** Names, and patterns that start with `^`. */
   readonly sources: readonly string[];
+  readonly rekey?: WantedRekey | null;
   /** Must have as many partitions as the sources; each with its delay in milliseconds. */
   readonly delays: ReadonlyMap<string, number>;
   /** May have any number of partitions. */
   readonly others: readonly string[];
+  /** The same, of records that are nowhere else and may be as large as those of delay topics. */
+  readonly kept?: readonly string[];
+}
+
+/** Topics whose records go through one that is keyed by tenant, which is then a source like the others. */
+export interface WantedRekey {
+  /** What is moved from; names. */
+  readonly topics: readonly string[];
+  readonly topic: string;
+  /** Null for as many as the other sources have; where there is none, as it has itself, or as the topics that are moved from. */
+  readonly partitions: number | null;
 }
 
 export interface PipelineTopics {
   /** Of each delay topic: the most that a source topic has. */
   readonly partitions: number;
+  /** Of the rekeyed topic; null when there is none. */
+  readonly rekeyedPartitions: number | null;
   readonly created: readonly string[];
   /** The source topics by name with their partitions, when these differ; else empty. */
   readonly unequal: readonly (readonly [topic: string, partitions: number])[];
@@ -37,7 +51,7 @@ const POLL_MS = 250;
 const SOURCES_TIMEOUT_MS = 30_000;
 const VISIBLE_TIMEOUT_MS = 15_000;
 const DAY_MS = 86_400_000;
-/** How long a record is kept beyond its delay: an outage of everything that long loses no retry. */
+/** How long a record is kept beyond its delay: an outage of everything that long loses none. */
 const KEPT_BEYOND_DELAY_MS = 14 * DAY_MS;
 
 /**
@@ -53,26 +67,69 @@ export async function ensurePipelineTopics(
   wanted: WantedTopics,
   maxRecordBytes: number,
 ): Promise<PipelineTopics> {
-  const { found, sources } = await waitForSources(admin, wanted.sources);
-  const counts = sources.map(([, partitions]) => partitions);
+  const { found, sources } = await waitForSources(admin, wanted);
+  const rekeyed = rekeyedTopicOf(wanted, found, sources);
+  const all = rekeyed === null ? sources : [...sources.filter(isNamed(wanted.sources)), rekeyed];
+  const counts = all.map(([, partitions]) => partitions);
   const partitions = Math.max(...counts);
-  const missing = wanted.sources.filter((name) => !isPattern(name) && !found.has(name));
-  const created = [...wanted.delays.keys(), ...wanted.others].filter((topic) => !found.has(topic));
+  const created = wantedTopics(wanted, partitions, rekeyed, maxRecordBytes).filter(
+    ({ topic }) => !found.has(topic),
+  );
   let answers = true;
-  for (const topic of created) {
-    const delayMs = wanted.delays.get(topic);
-    const settings = delayMs === undefined ? {} : delayTopicSettings(delayMs, maxRecordBytes);
-    answers &&= await create(admin, topic, partitions, settings);
+  for (const { topic, partitions: count, settings } of created) {
+    answers &&= await create(admin, topic, count, settings);
     if (!answers) await admin.ask(topic);
   }
-  const now = created.length === 0 ? found : await waitForTopics(admin, created, partitions);
+  const now = created.length === 0 ? found : await waitForTopics(admin, created);
   requireEqualCounts(now, [...wanted.delays.keys()], partitions);
-  const isUnequal = counts.some((count) => count !== partitions);
-  return { partitions, created, unequal: isUnequal ? sources : [], missing };
+  if (rekeyed !== null) requireRekeyedCount(now, rekeyed);
+  const named = [...wanted.sources.filter((name) => !isPattern(name)), ...(wanted.rekey?.topics ?? [])];
+  return {
+    partitions,
+    rekeyedPartitions: rekeyed?.[1] ?? null,
+    created: created.map(({ topic }) => topic),
+    unequal: counts.some((count) => count !== partitions) ? all : [],
+    missing: named.filter((name) => !found.has(name)),
+  };
 }
 
-/** Retries are nowhere else, so neither time nor size may end them, and a record with our headers must fit. */
-function delayTopicSettings(delayMs: number, maxRecordBytes: number): Record<string, string> {
+/** A topic, and how many partitions it has or must have. */
+type TopicCount = readonly [topic: string, partitions: number];
+
+function rekeyedTopicOf(
+  { rekey, sources }: WantedTopics,
+  found: ReadonlyMap<string, number>,
+  counted: readonly TopicCount[],
+): TopicCount | null {
+  if (!rekey) return null;
+  const own = sources.length === 0 ? found.get(rekey.topic) : undefined;
+  const most = Math.max(...counted.map(([, partitions]) => partitions));
+  return [rekey.topic, rekey.partitions ?? own ?? most];
+}
+
+interface TopicToMake {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+function wantedTopics(
+  { delays, others, kept = [] }: WantedTopics,
+  partitions: number,
+  rekeyed: TopicCount | null,
+  maxRecordBytes: number,
+): TopicToMake[] {
+  const settings = (delayMs: number): Record<string, string> => keptTopicSettings(delayMs, maxRecordBytes);
+  return [
+    ...[...delays].map(([topic, delayMs]) => ({ topic, partitions, settings: settings(delayMs) })),
+    ...(rekeyed === null ? [] : [{ topic: rekeyed[0], partitions: rekeyed[1], settings: settings(0) }]),
+    ...others.map((topic) => ({ topic, partitions, settings: {} })),
+    ...kept.map((topic) => ({ topic, partitions, settings: settings(0) })),
+  ];
+}
+
+/** What is in them is nowhere else, so neither time nor size may end it, and a record with our headers must fit. */
+function keptTopicSettings(delayMs: number, maxRecordBytes: number): Record<string, string> {
   return {
     'cleanup.policy': 'delete',
     'retention.ms': String(delayMs + KEPT_BEYOND_DELAY_MS),
@@ -81,25 +138,29 @@ function delayTopicSettings(delayMs: number, maxRecordBytes: number): Record<str
   };
 }
 
+/** @returns of the sources what is there; where none is wanted, of the topics that are rekeyed. */
 async function waitForSources(
   admin: TopicAdmin,
-  wanted: readonly string[],
-): Promise<{ found: ReadonlyMap<string, number>; sources: (readonly [string, number])[] }> {
-  const matchers = wanted.map((name) => (isPattern(name) ? new RegExp(name) : name));
+  { sources: wanted, rekey }: WantedTopics,
+): Promise<{ found: ReadonlyMap<string, number>; sources: TopicCount[] }> {
+  const names = wanted.length > 0 ? wanted : (rekey?.topics ?? []);
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     const found = await listed(admin);
-    const sources = [...found].filter(([topic, partitions]) => {
-      const matches = matchers.some((name) => (typeof name === 'string' ? name === topic : name.test(topic)));
-      return matches && partitions > 0;
-    });
+    const sources = [...found].filter(([, partitions]) => partitions > 0).filter(isNamed(names));
     if (sources.length > 0) return { found, sources };
     if (waitedMs >= SOURCES_TIMEOUT_MS) {
+      const key = wanted.length > 0 ? 'kafka.topics' : 'kafka.rekey.topics';
       throw new UserError([
-        `kafka.topics: none of ${wanted.join(', ')} is there; create it first, since the delay topics get as many partitions`,
+        `${key}: none of ${names.join(', ')} is there; create it first, since the delay topics get as many partitions`,
       ]);
     }
     await admin.pause(POLL_MS);
   }
+}
+
+function isNamed(names: readonly string[]): (topic: TopicCount) => boolean {
+  const matchers = names.map((name) => (isPattern(name) ? new RegExp(name) : name));
+  return ([topic]) => matchers.some((name) => (typeof name === 'string' ? name === topic : name.test(topic)));
 }
 
 async function create(
@@ -120,16 +181,18 @@ async function create(
 /** Metadata travels: a topic that was made is not at once seen by who asks another broker. */
 async function waitForTopics(
   admin: TopicAdmin,
-  topics: readonly string[],
-  partitions: number,
+  topics: readonly TopicToMake[],
 ): Promise<ReadonlyMap<string, number>> {
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     const found = await listed(admin);
-    const absent = topics.filter((topic) => (found.get(topic) ?? 0) === 0);
+    const absent = topics.filter(({ topic }) => (found.get(topic) ?? 0) === 0);
     if (absent.length === 0) return found;
     if (waitedMs >= VISIBLE_TIMEOUT_MS) {
       throw new UserError(
-        absent.map((topic) => `topic ${topic} could not be made; create it with ${partitions} partitions`),
+        absent.map(
+          ({ topic, partitions }) =>
+            `topic ${topic} could not be made; create it with ${partitions} partitions`,
+        ),
       );
     }
     await admin.pause(POLL_MS);
@@ -157,6 +220,14 @@ function requireEqualCounts(
         `delay topic ${topic} has ${found.get(topic)} partitions and needs ${partitions}, as kafka.topics has; make them equal, or set another retry.topicPrefix`,
     ),
   );
+}
+
+function requireRekeyedCount(found: ReadonlyMap<string, number>, [topic, partitions]: TopicCount): void {
+  const count = found.get(topic);
+  if (count === partitions) return;
+  throw new UserError([
+    `kafka.rekey: topic ${topic} has ${count} partitions and needs ${partitions}; make them equal, or set kafka.rekey.partitions or another kafka.rekey.topic`,
+  ]);
 }
 
 function isPattern(topic: string): boolean {

@@ -40,10 +40,41 @@ export function consumerProperties(
   };
 }
 
+/** Of the consumer that drains the ledger's overflow: whatever a user says of where to begin, it begins with the oldest. */
+export function overflowProperties(
+  kafka: KafkaConfig,
+  brokers: string,
+  groupId: string,
+): Record<string, string | number | boolean> {
+  return {
+    ...consumerProperties(kafka, brokers),
+    'group.id': groupId,
+    'auto.offset.reset': 'earliest',
+    // Records are large here: one that is worked on, and a few behind it.
+    'queued.min.messages': 1,
+  };
+}
+
 function groupProperties(kafka: KafkaConfig): KafkaProperties {
   return kafka.groupProtocol === 'consumer'
     ? { 'group.protocol': 'consumer', 'group.remote.assignor': 'range' }
     : { 'group.protocol': 'classic', 'partition.assignment.strategy': 'range' };
+}
+
+/** Of the consumer that moves records to the topic keyed by tenant: a group of its own. */
+export function rekeyConsumerProperties(
+  kafka: KafkaConfig,
+  brokers: string,
+): Record<string, string | number | boolean> {
+  return { ...consumerProperties(kafka, brokers), 'group.id': `${kafka.groupId}.rekey` };
+}
+
+/** Of the producer beside it, which gives no record up: one that came later would stand before it. */
+export function rekeyProducerProperties(
+  kafka: KafkaConfig,
+  brokers: string,
+): Record<string, string | number | boolean> {
+  return { ...producerProperties(kafka, brokers), 'message.timeout.ms': 0 };
 }
 
 /** Of the client that makes topics. */
@@ -62,7 +93,7 @@ export function producerProperties(
   return {
     'linger.ms': 5,
     'compression.codec': 'lz4',
-    'queue.buffering.max.kbytes': limits.handoverPendingBytes / 1024,
+    'queue.buffering.max.kbytes': (limits.handoverPendingBytes + PRODUCED_RECORD_MAX_BYTES) / 1024,
     'socket.keepalive.enable': true,
     ...kafka.properties,
     ...kafka.producerProperties,

@@ -97,6 +97,46 @@ export class TopicReader {
   }
 
   /**
+   * The offset of the first record of this time or later, the partition's end when there is none.
+   * @throws Error when the broker does not answer.
+   */
+  offsetAt(topic: string, partition: number, timeMs: number): Promise<number> {
+    const found = new Promise<number>((resolve, reject) => {
+      this.#consumer.offsetsForTimes(
+        // The client calls the time "offset" in what is asked, and so do its types.
+        [{ topic, partition, offset: timeMs }],
+        REQUEST_TIMEOUT_MS,
+        (error: kafka.LibrdKafkaError | null, offsets: readonly { readonly offset?: number }[]) => {
+          if (error) reject(new Error(`${topic}[${partition}]: ${error.message}`));
+          else resolve(offsets[0]?.offset ?? -1);
+        },
+      );
+    });
+    return found.then(async (offset) => (offset >= 0 ? offset : (await this.bounds(topic, partition)).end));
+  }
+
+  /**
+   * What the group of its properties has committed, by partition; −1 where nothing.
+   * @throws Error when the broker does not answer.
+   */
+  committed(topic: string, partitions: number): Promise<readonly number[]> {
+    const places = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+    return new Promise((resolve, reject) => {
+      this.#consumer.committed(
+        places,
+        REQUEST_TIMEOUT_MS,
+        (error: kafka.LibrdKafkaError | null, found: readonly Partial<kafka.TopicPartitionOffset>[]) => {
+          if (error) reject(new Error(`${topic}: ${error.message}`));
+          else
+            resolve(
+              places.map(({ partition }) => found.find((one) => one.partition === partition)?.offset ?? -1),
+            );
+        },
+      );
+    });
+  }
+
+  /**
    * Reads the records of a span that are still there, in order, until its end or
    * the partition's. One read at a time.
    *

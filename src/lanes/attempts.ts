@@ -42,6 +42,9 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     const body = record.body(event, destination.format);
     const exchange = new Exchange(this, delivery, clock.monotonicMs(), destination.timeoutMs, read);
     delivery.attemptedAtMs = clock.wallMs();
+    delivery.waitedUs = Math.round((exchange.startedMs - delivery.queuedAtMs) * 1000);
+    delivery.firstByteUs = 0;
+    delivery.requestBytes = body.length;
     if (delivery.firstSeenMs === 0) delivery.firstSeenMs = delivery.attemptedAtMs;
     counters.add(laneSlots.inFlight);
     counters.add(laneSlots.requestBytes, body.length);
@@ -62,6 +65,10 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     exchange.context.queue.endpoint.tokens.spend(this.#options.clock.monotonicMs());
   }
 
+  onAnswer({ context, startedMs }: Exchange<Delivery>): void {
+    context.firstByteUs = Math.round((this.#options.clock.monotonicMs() - startedMs) * 1000);
+  }
+
   onEnd(exchange: Exchange<Delivery>): void {
     const { client, clock, counters, outcomes } = this.#options;
     const delivery = exchange.context;
@@ -69,6 +76,7 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     client.unwatch(exchange);
     counters.add(laneSlots.inFlight, -1);
     counters.add(laneSlots.responseBytes, exchange.responseBytes);
+    delivery.responseBytes = exchange.responseBytes;
     queue.counters.destination.add(destinationSlots.inFlight, -1);
     const nowMs = clock.monotonicMs();
     const durationMs = nowMs - exchange.startedMs;

@@ -1,7 +1,8 @@
 import type { LimitsConfig } from '../config/config.ts';
-import type { Clock } from '../domain/clock.ts';
 import type { Channel } from '../domain/destination.ts';
 import { TokenBucket, shareOf } from '../limit/token-bucket.ts';
+import type { Alarm } from './alarm.ts';
+import { TokenTurns } from './token-turns.ts';
 
 /**
  * The buckets of the channels in one lane. No one owner sees all that a channel
@@ -12,38 +13,39 @@ import { TokenBucket, shareOf } from '../limit/token-bucket.ts';
 export class ChannelLimits {
   readonly #limits: LimitsConfig['channels'];
   readonly #lanes: number;
-  readonly #clock: Clock;
-  readonly #buckets = new Map<Channel, TokenBucket>();
+  readonly #alarm: Alarm;
+  readonly #turns = new Map<Channel, TokenTurns>();
   /** Of this lane, of everything; before any partition is here it is as if all were. */
   #share: number;
 
-  constructor(limits: LimitsConfig['channels'], lanes: number, clock: Clock) {
+  constructor(limits: LimitsConfig['channels'], lanes: number, alarm: Alarm) {
     this.#limits = limits;
     this.#lanes = lanes;
-    this.#clock = clock;
+    this.#alarm = alarm;
     this.#share = 1 / lanes;
   }
 
   /** Null when the channel has no limit. */
-  bucketOf(channel: Channel): TokenBucket | null {
+  turnsOf(channel: Channel): TokenTurns | null {
     const limit = this.#limits[channel];
     if (limit === undefined) return null;
-    const known = this.#buckets.get(channel);
+    const known = this.#turns.get(channel);
     if (known !== undefined) return known;
     const { ratePerSecond, burst } = shareOf(limit, this.#share);
     const bucket = new TokenBucket(ratePerSecond, burst);
     // Another process may have sent this part of the limit just before.
-    bucket.startEmpty(this.#clock.monotonicMs());
-    this.#buckets.set(channel, bucket);
-    return bucket;
+    bucket.startEmpty(this.#alarm.nowMs());
+    const turns = new TokenTurns(bucket, this.#alarm, () => 1);
+    this.#turns.set(channel, turns);
+    return turns;
   }
 
   /** @param share of all partitions that the process has, 0…1; without any it sends nothing new. */
   setShare(share: number): void {
     if (share <= 0) return;
     this.#share = share / this.#lanes;
-    const nowMs = this.#clock.monotonicMs();
-    for (const [channel, bucket] of this.#buckets) {
+    const nowMs = this.#alarm.nowMs();
+    for (const [channel, { bucket }] of this.#turns) {
       const limit = this.#limits[channel];
       if (limit === undefined) continue;
       const { ratePerSecond, burst } = shareOf(limit, this.#share);

@@ -15,11 +15,15 @@ import { KeyOrder } from '../schedule/key-order.ts';
  * - `expired`       its time is over.
  * - `breaker_open`  its destination's breaker lets nothing through.
  * - `throttled`     its destination asked for a pause that is too long to wait here.
+ * - `jammed`        its destination takes less than it gets, and others of the tenant would have to wait for it.
  */
-export type Refusal = 'abandoned' | 'disabled' | 'expired' | 'breaker_open' | 'throttled';
+export type Refusal = 'abandoned' | 'disabled' | 'expired' | 'breaker_open' | 'throttled' | 'jammed';
 
 /** A pause that ends sooner is waited for in the lane; what waits longer leaves. */
 const LONGEST_PAUSE_MS = 2_000;
+
+/** What waits here of a destination that is jammed, enough to keep it busy; the rest leaves. */
+const WAITING_IN_JAM = 8;
 
 /** How soon a queue looks again whether this process still owns what it is to send; that takes a round trip. */
 const LEASE_CHECK_MS = 50;
@@ -92,8 +96,8 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     this.#clocks = clocks;
     this.#load = load;
     this.#firstsPerRetry = Math.max(1, Math.ceil(1 / destination.retry.maxShare) - 1);
-    // What waits behind others of its key is among the tenant's waiting, which bounds it.
-    this.#order = destination.order === 'key' ? new KeyOrder(Infinity) : null;
+    // What waits behind others of its key is counted of its tenant, which bounds it.
+    this.#order = destination.order === 'key' ? new KeyOrder() : null;
   }
 
   get length(): number {
@@ -107,13 +111,42 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
 
   /** Queues a delivery and sends what may be sent; one that stays lets go of its batch. */
   add(delivery: Delivery): void {
-    this.counters.lane.add(laneSlots.queuedDeliveries);
-    this.#load.waiting++;
+    delivery.queuedAtMs = this.#clocks.alarm.nowMs();
     if (this.#order !== null && !this.#entersOrder(this.#order, delivery)) {
+      this.#countBehindKeys(1);
       delivery.record.detach();
       return;
     }
+    this.#countIn();
     this.#enqueue(delivery);
+    if (this.endpoint.jam.isOn) this.#shorten();
+  }
+
+  /**
+   * Others of the tenant wait because so much of this destination does: until it has
+   * caught up, what it cannot take leaves. What is ordered stays, since elsewhere a
+   * later one could overtake it.
+   */
+  relieve(): void {
+    if (!this.#mayLeave || this.length <= WAITING_IN_JAM) return;
+    this.endpoint.jam.begin(this.#clocks.alarm.nowMs());
+    this.#shorten();
+  }
+
+  /** Retries keep their share of the places, or what comes first would send them round for ever. */
+  #shorten(): void {
+    const share = this.#firsts.head === null ? 1 : this.destination.retry.maxShare;
+    this.#trim(this.#retries, Math.max(1, Math.floor(WAITING_IN_JAM * share)));
+    this.#trim(this.#firsts, Math.max(1, WAITING_IN_JAM - this.#retries.length));
+  }
+
+  /** Lets go of the youngest beyond so many, since the oldest have waited for their turn. */
+  #trim(list: DeliveryList, stay: number): void {
+    if (list.length <= stay) return;
+    for (let left = list.length; left > 0; left--) {
+      if (stay-- > 0) list.append(list.shift());
+      else this.#refuse(list, 'jammed');
+    }
   }
 
   /** @returns false when it waits behind another of its key; what has no key is not ordered. */
@@ -141,8 +174,8 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   /** For the delivery itself, when its back-off is over. */
   addDelayed(delivery: Delivery): void {
     this.#delayed--;
-    this.counters.lane.add(laneSlots.queuedDeliveries);
-    this.#load.waiting++;
+    delivery.queuedAtMs = this.#clocks.alarm.nowMs();
+    this.#countIn();
     this.#enqueue(delivery);
   }
 
@@ -156,6 +189,8 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     const next = this.#order.leave(delivery.event.key);
     if (next === null) return;
     next.holdsKey = true;
+    this.#countBehindKeys(-1);
+    this.#countIn();
     this.#listOf(next).append(next);
   }
 
@@ -203,6 +238,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   onEnd(delivery: Delivery): void {
     this.inFlight--;
     if (delivery.isRetry) this.#retriesInFlight--;
+    if (this.length === 0) this.endpoint.jam.end();
   }
 
   onConnectionFree(): void {
@@ -219,7 +255,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   dropEnded(): void {
     this.#order?.dropWaiting((delivery) => {
       if (!delivery.record.origin.assignment.ended) return false;
-      this.#countOut();
+      this.#countBehindKeys(-1);
       this.#sender.refuse(delivery, 'abandoned');
       return true;
     });
@@ -234,10 +270,22 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     }
   }
 
+  #countIn(): void {
+    this.counters.lane.add(laneSlots.queuedDeliveries);
+    this.#load.waiting++;
+  }
+
   #countOut(): void {
     this.counters.lane.add(laneSlots.queuedDeliveries, -1);
     const load = this.#load;
     load.waiting--;
+    if (load.isParked) this.#sender.unpark(load);
+  }
+
+  #countBehindKeys(change: 1 | -1): void {
+    this.counters.lane.add(laneSlots.deliveriesBehindKeys, change);
+    const load = this.#load;
+    load.behindKeys += change;
     if (load.isParked) this.#sender.unpark(load);
   }
 
@@ -301,10 +349,20 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   }
 
   #takeToken(nowMs: number): boolean {
-    const { tokens } = this.endpoint;
-    if (tokens.tryReserve(nowMs)) return true;
+    const { tokens, turns } = this.endpoint;
+    for (const shared of turns) {
+      if (shared.isTurnOf(this)) continue;
+      shared.join(this);
+      return false;
+    }
+    if (tokens.tryReserve(nowMs)) {
+      for (const shared of turns) shared.onTaken();
+      return true;
+    }
     this.counters.lane.add(laneSlots.tokenWaits);
-    this.#wakeAt(nowMs + tokens.waitMs(nowMs));
+    const ownMs = tokens.ownWaitMs(nowMs);
+    if (ownMs > 0) this.#wakeAt(nowMs + ownMs);
+    else turns.find(({ bucket }) => bucket.waitMs(nowMs) > 0)?.join(this);
     return false;
   }
 

@@ -41,6 +41,13 @@ export class Delivery implements Due, OfKey<Delivery> {
   firstSeenMs: number;
   /** Wall clock of the attempt in flight. */
   attemptedAtMs = 0;
+  /** When it was queued last, monotonic. Written by its queue. */
+  queuedAtMs = 0;
+  /** Of its latest attempt, as its ledger row has them; so for the next three. */
+  waitedUs = 0;
+  firstByteUs = 0;
+  requestBytes = 0;
+  responseBytes = 0;
   /** The breaker's, of the attempt in flight. */
   ticket = 0;
   next: Delivery | null = null;

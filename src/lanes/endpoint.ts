@@ -4,6 +4,8 @@ import { CircuitBreaker } from '../limit/breaker.ts';
 import type { BucketChain } from '../limit/bucket-chain.ts';
 import { ConcurrencyLimit } from '../limit/concurrency-limit.ts';
 import { DisableClock } from '../limit/disable-clock.ts';
+import { Jam } from '../limit/jam.ts';
+import type { TokenTurns } from './token-turns.ts';
 
 /** What an operator is told of a destination. */
 export type EndpointNotice =
@@ -18,6 +20,9 @@ const NO_BREAKER = 1;
  */
 export class Endpoint {
   readonly tokens: BucketChain;
+  /** Of the buckets in `tokens` that are not its own alone. */
+  readonly turns: readonly TokenTurns[];
+  readonly jam = new Jam();
   readonly #breaker: CircuitBreaker | null;
   readonly #disableClock: DisableClock;
   readonly #concurrency: ConcurrencyLimit;
@@ -25,8 +30,14 @@ export class Endpoint {
   /** The operator was told that the breaker is open, and not yet that it closed. */
   #isToldOpen = false;
 
-  constructor(destination: Destination, tokens: BucketChain, random: () => number) {
+  constructor(
+    destination: Destination,
+    tokens: BucketChain,
+    random: () => number,
+    turns: readonly TokenTurns[] = [],
+  ) {
     this.tokens = tokens;
+    this.turns = turns;
     this.#breaker = destination.breaker && new CircuitBreaker(destination.breaker, random);
     this.#disableClock = new DisableClock(destination.breaker?.disableAfterMs ?? null);
     this.#concurrency = new ConcurrencyLimit({
@@ -76,7 +87,7 @@ export class Endpoint {
   suspectFailing(nowMs: number): void {
     if (this.#hasBeenTried || this.#breaker === null) return;
     this.#hasBeenTried = true;
-    this.#breaker.restore({ isOpen: true, probeInMs: 0, nextOpenMs: 0, consecutiveFailures: 0 }, nowMs);
+    this.#breaker.doubt(nowMs);
   }
 
   /**
@@ -95,6 +106,7 @@ export class Endpoint {
     nowMs: number,
   ): EndpointNotice | null {
     this.#hasBeenTried = true;
+    this.jam.onEnd(nowMs);
     if (verdict.class === 'throttled') this.#concurrency.onThrottle(nowMs);
     if (retryAfterMs !== null) this.tokens.slowUntil(nowMs + retryAfterMs);
     if (verdict.disables === true) {

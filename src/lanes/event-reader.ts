@@ -25,6 +25,8 @@ export class EventReader {
    * @returns the event, or the reason why the record is none.
    */
   read(record: OpenRecord, schemaId: number, tenant: string, mapping: FieldMapping): Event | InvalidReason {
+    // The same place makes the same event id, whichever topic the record has gone through since.
+    const place = record.rekeyed ?? record;
     const { buffer, valueStart, valueBytes, headers } = record.bytes;
     if (valueBytes === ABSENT) return 'null_value';
     const start = valueStart + limits.wireHeaderBytes;
@@ -34,9 +36,9 @@ export class EventReader {
         decoded,
         mapping,
         {
-          topic: record.topic,
-          partition: record.partition,
-          offset: record.offset,
+          topic: place.topic,
+          partition: place.partition,
+          offset: place.offset,
           timestampMs: record.producedAtMs,
           key: record.bytes.key,
           headers: headers === null ? NO_HEADERS : headersOf(record, headers),
@@ -50,7 +52,7 @@ export class EventReader {
   }
 }
 
-function headersOf({ retry }: OpenRecord, packed: Buffer): readonly RecordHeader[] {
+function headersOf({ retry, rekeyed }: OpenRecord, packed: Buffer): readonly RecordHeader[] {
   const headers = unpackHeaders(packed);
-  return retry === null ? headers : originalHeaders(headers);
+  return retry === null && rekeyed === null ? headers : originalHeaders(headers);
 }

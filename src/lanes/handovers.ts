@@ -1,6 +1,7 @@
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader } from '../domain/record.ts';
-import { encodeRetryHeaders, ownHeaders, type RetryHeaders } from '../retry/retry-headers.ts';
+import type { RetryHeaders } from '../domain/retry-headers.ts';
+import { encodeRetryHeaders, ownHeaders } from '../retry/retry-headers.ts';
 import type { Delivery } from './delivery.ts';
 import type { AttemptEntry } from './ledger-entries.ts';
 import type { OpenRecord } from './open-record.ts';

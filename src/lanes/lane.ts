@@ -3,10 +3,13 @@ import type { Event, FieldMapping } from '../domain/event.ts';
 import { deliveryId } from '../domain/ids.ts';
 import { INVALID_REASONS } from '../domain/outcome.ts';
 import { unpackHeaders } from '../domain/packed-headers.ts';
+import { rekeyedFrom, type RekeyedFrom } from '../domain/rekeyed-from.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
-import { decodeRetryHeaders, type RetryHeaders } from '../retry/retry-headers.ts';
+import type { RetryHeaders } from '../domain/retry-headers.ts';
+import { decodeRetryHeaders } from '../retry/retry-headers.ts';
+import type { SeenEvents } from '../duplicates/seen-events.ts';
 import { FairInbox } from '../schedule/fair-inbox.ts';
 import { BatchReader } from './batch-reader.ts';
 import { BatchRepacker } from './batch-repacker.ts';
@@ -30,6 +33,14 @@ const WAITING_DELIVERIES = 128;
 /** Of a tenant with so many deliveries waiting nothing more is decoded until half of them have left. */
 const WAITING_OF_TENANT = 32;
 /**
+ * The same of deliveries that wait behind others of their key. They are many more, since a
+ * key that is stuck should hold up nothing else; the tenant's share of the lane bounds their bytes.
+ */
+const BEHIND_KEYS_OF_TENANT = 1_024;
+const RESUMED_BEHIND_KEYS = 960;
+/** A tenant that is parked so long is waiting for a destination that is slow, not for a moment's crowd. */
+const LONGEST_PARKED_MS = 1_000;
+/**
  * How many records a tick decodes whatever waits, so that tenants whose
  * destinations are slow hold up the others of their lane for a moment only.
  */
@@ -45,6 +56,8 @@ export interface LaneOptions {
   readonly weights: LaneTask['weights'];
   readonly clock: Clock;
   readonly reader: EventReader;
+  /** Tells duplicates; null: they are events like others. */
+  readonly seen: SeenEvents | null;
   readonly tenants: Tenants;
   readonly client: HttpClient;
   readonly entries: LedgerEntries;
@@ -64,6 +77,8 @@ export class Lane {
   readonly #assignments = new Map<number, LaneAssignment>();
   /** Records that are not decoded yet, taken in turn tenant by tenant. */
   readonly #inbox: FairInbox<BatchReader>;
+  /** Tenants of which nothing more is decoded for now, or was not until a moment ago. */
+  readonly #parked = new Set<Tenant>();
   /** Bytes of the records in the inbox. */
   #inboxBytes = 0;
   #openRecords = 0;
@@ -104,6 +119,7 @@ export class Lane {
   tick(): void {
     const { client, clock, counters, outbox } = this.#options;
     client.tick(clock.monotonicMs());
+    this.#relieveParked(clock.monotonicMs());
     for (let i = 0; i < RECORDS_PER_TICK && this.#takeNextRecord(); i++);
     counters.set(laneSlots.openRecords, this.#openRecords);
     counters.set(laneSlots.openBytes, this.#openBytes);
@@ -117,9 +133,17 @@ export class Lane {
     if (record.deliveriesLeft === 0) this.#endRecord(record);
   }
 
+  /** What is parked for long is held up by some of its destinations, which the others should not wait for. */
+  #relieveParked(nowMs: number): void {
+    for (const tenant of this.#parked) {
+      if (!tenant.load.isParked) this.#parked.delete(tenant);
+      else if (nowMs - tenant.load.parkedSinceMs >= LONGEST_PARKED_MS) tenant.relieve();
+    }
+  }
+
   /** So few deliveries of a parked tenant wait that more of it may be decoded. */
   unpark(load: TenantLoad): void {
-    if (load.waiting * 2 > WAITING_OF_TENANT) return;
+    if (load.waiting * 2 > WAITING_OF_TENANT || load.behindKeys > RESUMED_BEHIND_KEYS) return;
     load.isParked = false;
     this.#inbox.unpark(load.tenant);
   }
@@ -130,16 +154,24 @@ export class Lane {
     const sinceMs = this.#options.clock.monotonicMs();
     const mapping = this.#mappingOf(topic);
     this.#assignments.set(id, { id, topic, partition, mapping, isRetry, sinceMs, recovered, ended: false });
+    if (!isRetry) this.#options.seen?.begin(id, message.recovered.seen, sinceMs);
   }
 
   #mappingOf(topic: string): FieldMapping {
     return this.#options.fields.byTopic[topic] ?? this.#options.fields.default;
   }
 
+  #rekeyedFrom(sourceTopic: string | undefined, record: Pick<OpenRecord, 'bytes'>): RekeyedFrom | null {
+    if (sourceTopic === undefined || sourceTopic !== this.#options.fields.rekeyedTopic) return null;
+    const { headers } = record.bytes;
+    return headers === null ? null : rekeyedFrom(unpackHeaders(headers));
+  }
+
   #receiveBatch(batch: BatchReader): void {
     while (batch.next()) {
       const assignment = this.#assignments.get(batch.assignment);
-      const priority = assignment?.mapping.priority;
+      const rekeyed = this.#rekeyedFrom(assignment?.topic, batch);
+      const priority = (rekeyed === null ? assignment?.mapping : this.#mappingOf(rekeyed.topic))?.priority;
       this.#inbox.add(
         batch,
         batch.index,
@@ -168,6 +200,7 @@ export class Lane {
       const assignment = this.#assignments.get(id);
       if (assignment === undefined) continue;
       assignment.ended = true;
+      this.#options.seen?.end(id);
       left.add(assignment.partition);
       this.#assignments.delete(id);
     }
@@ -229,7 +262,8 @@ export class Lane {
       this.#endInvalid(record, tenant, INVALID_REASONS[batch.invalid || MALFORMED] ?? 'malformed');
       return;
     }
-    const mapping = record.retry === null ? assignment.mapping : this.#mappingOf(record.topic);
+    record.rekeyed = this.#rekeyedFrom(record.topic, record);
+    const mapping = this.#mappingOf((record.rekeyed ?? record).topic);
     const event = this.#options.reader.read(record, batch.schemaId, tenant, mapping);
     if (typeof event === 'string') this.#endInvalid(record, tenant, event);
     else if (record.retry === null) this.#route(record, event);
@@ -238,6 +272,18 @@ export class Lane {
 
   #route(record: OpenRecord, event: Event): void {
     const { entries, counters } = this.#options;
+    if (hasEnded(record)) {
+      this.#endRecord(record);
+      return;
+    }
+    if (this.#isDuplicate(record, event)) {
+      counters.add(laneSlots.recordsDuplicate);
+      // The ledger has the event from the record that was first.
+      entries.again(event, record);
+      entries.undelivered(record, 'duplicate', 'event_seen_before');
+      this.#endRecord(record);
+      return;
+    }
     entries.event(event, record);
     const tenant = this.#tenantOf(record, event);
     const wanted = tenant.routes.match(event.type);
@@ -250,6 +296,11 @@ export class Lane {
       return;
     }
     this.#deliver(record, event, tenant, wanted);
+  }
+
+  #isDuplicate({ origin: { assignment, offset } }: OpenRecord, { tenant, id }: Event): boolean {
+    const { seen, clock } = this.#options;
+    return seen?.see(tenant, id, assignment.id, offset, clock.monotonicMs()) === true;
   }
 
   #deliver(record: OpenRecord, event: Event, tenant: Tenant, wanted: readonly number[]): void {
@@ -291,14 +342,22 @@ export class Lane {
     return this.#options.tenants.get(tenant, assignment.partition, assignment.sinceMs);
   }
 
-  #parkIfFull({ load }: Tenant): void {
-    if (load.isParked || load.waiting < WAITING_OF_TENANT) return;
+  #parkIfFull(tenant: Tenant): void {
+    const { load } = tenant;
+    if (load.isParked) return;
+    if (load.waiting < WAITING_OF_TENANT && load.behindKeys < BEHIND_KEYS_OF_TENANT) return;
     load.isParked = true;
+    load.parkedSinceMs = this.#options.clock.monotonicMs();
+    this.#parked.add(tenant);
     this.#inbox.park(load.tenant);
   }
 
   #endInvalid(record: OpenRecord, tenant: string, reason: string): void {
     const { entries, outbox, counters } = this.#options;
+    if (hasEnded(record)) {
+      this.#endRecord(record);
+      return;
+    }
     counters.add(laneSlots.recordsInvalid);
     outbox.handover(badEvent(record, reason, entries.invalidRow(record, tenant, reason)));
     this.#endRecord(record);
@@ -324,8 +383,13 @@ function retryOf({ headers }: RecordBytes): RetryHeaders | 'malformed' {
   return 'problem' in retry ? 'malformed' : retry;
 }
 
+/** Whether a former owner has ended it without a delivery: the ledger has that under the empty id. */
+function hasEnded({ origin: { assignment, offset } }: OpenRecord): boolean {
+  return assignment.recovered.get(offset)?.has('') === true && assignment.recovered.delete(offset);
+}
+
 /**
- * Ids of what a former owner delivered of this record, which no other record asks
+ * Ids of what a former owner ended of this record, which no other record asks
  * for. Records of an assignment come in turn of their tenants, so that a late offset
  * does not tell that all earlier ones have been here.
  */

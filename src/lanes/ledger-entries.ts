@@ -1,11 +1,19 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Event } from '../domain/event.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import { AttemptRows, encodeRecord, type AttemptRow, type EventRow, type TakenRows } from '../ledger/rows.ts';
+import {
+  AttemptRows,
+  encodeRecord,
+  NOTHING_SENT,
+  type AttemptRow,
+  type EventRow,
+  type TakenRows,
+} from '../ledger/rows.ts';
 import type { Delivery } from './delivery.ts';
 import type { OpenRecord } from './open-record.ts';
 import type { Outbox } from './outbox.ts';
 import type { Handover } from './protocol.ts';
+import { traceIdOf } from './trace-id.ts';
 
 /** How one attempt went, as its row says it. */
 export interface AttemptEntry {
@@ -53,6 +61,7 @@ export class LedgerEntries {
     retryTopic: '',
     retryPartition: 0,
     retryOffset: 0,
+    ...NOTHING_SENT,
   };
 
   constructor(outbox: Outbox, clock: Clock, identity: { readonly instance: string; readonly lane: number }) {
@@ -90,9 +99,11 @@ export class LedgerEntries {
     return this.#single(delivery.record);
   }
 
-  #fill({ id, record, queue, attemptedAtMs }: Delivery, entry: AttemptEntry): void {
+  #fill(delivery: Delivery, entry: AttemptEntry): void {
+    const { record, queue } = delivery;
     const row = this.#attempt;
-    row.deliveryId = id;
+    const wasSent = entry.attemptClass !== '';
+    row.deliveryId = delivery.id;
     row.destinationId = queue.destination.id;
     row.channel = queue.destination.channel;
     row.attempt = entry.attempt;
@@ -100,13 +111,17 @@ export class LedgerEntries {
     row.isFinal = entry.outcome !== 'retrying' && entry.outcome !== 'breaker_open';
     row.reason = entry.reason;
     row.status = entry.status;
-    row.attemptedAtMs = attemptedAtMs;
+    row.attemptedAtMs = delivery.attemptedAtMs;
     row.durationUs = Math.round(entry.durationMs * 1000);
     row.nextAttemptAtMs = entry.nextAttemptAtMs;
     row.response = entry.response;
     row.attemptClass = entry.attemptClass;
     row.ambiguous = entry.ambiguous;
     row.handOver = entry.handOver;
+    row.waitedUs = wasSent ? delivery.waitedUs : 0;
+    row.firstByteUs = wasSent ? delivery.firstByteUs : 0;
+    row.requestBytes = wasSent ? delivery.requestBytes : 0;
+    row.responseBytes = wasSent ? delivery.responseBytes : 0;
     this.#placeOfRetry(record);
   }
 
@@ -133,6 +148,10 @@ export class LedgerEntries {
     row.attemptClass = '';
     row.ambiguous = false;
     row.handOver = handOver;
+    row.waitedUs = 0;
+    row.firstByteUs = 0;
+    row.requestBytes = 0;
+    row.responseBytes = 0;
     this.#placeOfRetry(record);
   }
 
@@ -169,6 +188,8 @@ export class LedgerEntries {
       producedAtMs: record.producedAtMs,
       instance: this.#identity.instance,
       lane: this.#identity.lane,
+      epoch: record.origin.assignment.id,
+      traceId: traceIdOf(record.bytes.headers),
     });
   }
 }

@@ -1,7 +1,8 @@
 import { encodeBody } from '../deliver/body.ts';
 import type { BodyFormat } from '../domain/destination.ts';
 import type { Event, FieldMapping } from '../domain/event.ts';
-import type { RetryHeaders } from '../retry/retry-headers.ts';
+import type { RekeyedFrom } from '../domain/rekeyed-from.ts';
+import type { RetryHeaders } from '../domain/retry-headers.ts';
 import type { RecordBytes } from './record-bytes.ts';
 
 /** An assignment as a lane knows it; once ended, nothing of it is sent or reported as done. */
@@ -34,6 +35,8 @@ export class OpenRecord {
   readonly origin: RecordOrigin;
   /** The one delivery it is, when it comes from a delay topic. */
   readonly retry: RetryHeaders | null;
+  /** Where it was before it was moved to the topic keyed by tenant; null when it was not. */
+  rekeyed: RekeyedFrom | null = null;
   /** A part of its batch until it is detached. */
   bytes: RecordBytes;
   /** Deliveries that have not ended. */
@@ -49,7 +52,7 @@ export class OpenRecord {
     this.retry = retry;
   }
 
-  /** The source topic that its event was first read from; so for the next three. */
+  /** The topic of the pipeline that its event was first read from, the rekeyed one included; so for the next two. */
   get topic(): string {
     return this.retry === null ? this.origin.assignment.topic : this.retry.sourceTopic;
   }
@@ -63,7 +66,8 @@ export class OpenRecord {
   }
 
   get producedAtMs(): number {
-    return this.retry === null ? this.origin.timestampMs : this.retry.sourceTimestampMs;
+    if (this.retry !== null) return this.retry.sourceTimestampMs;
+    return this.rekeyed === null ? this.origin.timestampMs : this.rekeyed.timestampMs;
   }
 
   /** The request body of its event, encoded once however many destinations share it. */

@@ -35,12 +35,14 @@ export interface OutcomesOptions {
   onEnded(delivery: Delivery): void;
 }
 
+/** What is written down of a delivery that leaves unsent and comes back. */
+const SENT_AWAY = {
+  breaker_open: { outcome: 'breaker_open', reason: 'breaker_open' },
+  throttled: { outcome: 'retrying', reason: 'paused_by_receiver' },
+  jammed: { outcome: 'retrying', reason: 'destination_slow' },
+} as const satisfies Partial<Record<Refusal, { outcome: Outcome; reason: string }>>;
 /** Deliveries that a breaker refused together come back spread over this share of their wait. */
 const REFUSED_SPREAD = 0.5;
-/** A shortage of our own passes soon: what it hit is tried again in the lane. */
-const LOCAL_DELAY_MS = 1_000;
-/** An ordered delivery is tried again in the lane, whose waits are short. */
-const LONGEST_WAIT_IN_LANE_MS = 60_000;
 
 /**
  * Says what follows from an attempt, or from its refusal: delivered, tried again,
@@ -88,6 +90,7 @@ export class Outcomes {
         return;
       case 'breaker_open':
       case 'throttled':
+      case 'jammed':
         this.#sendAway(delivery, why, nowMs);
         return;
     }
@@ -102,10 +105,6 @@ export class Outcomes {
   #tryAgain(delivery: Delivery, result: AttemptResult): void {
     const { clock, random } = this.#options;
     const { destination } = delivery.queue;
-    if (!result.isCharged) {
-      this.#stay(delivery, result, LOCAL_DELAY_MS * (1 + random()));
-      return;
-    }
     const nowMs = clock.wallMs();
     const isOrdered = destination.order === 'key';
     const next = nextAttempt(
@@ -123,7 +122,9 @@ export class Outcomes {
     if (next.kind === 'give_up') {
       const reason = next.reason === 'too_old' ? 'too_old' : result.verdict.reason;
       this.#giveUp(delivery, result, 'dead', reason);
-    } else if (isOrdered) this.#tryAgainInOrder(delivery, result, next.dueAtMs, nowMs);
+      // A shortage of our own passes sooner than a delay topic brings anything back.
+    } else if (!result.isCharged) this.#stay(delivery, result, next.dueAtMs - nowMs);
+    else if (isOrdered) this.#tryAgainInOrder(delivery, result, next.dueAtMs, nowMs);
     else this.#handToRetry(delivery, result, next.dueAtMs);
   }
 
@@ -131,8 +132,7 @@ export class Outcomes {
   #tryAgainInOrder(delivery: Delivery, result: AttemptResult, dueAtMs: number, nowMs: number): void {
     const { poison } = delivery.queue.destination;
     const blockedUntilMs = delivery.firstSeenMs + poison.maxBlockMs;
-    const nextMs = Math.min(dueAtMs, nowMs + LONGEST_WAIT_IN_LANE_MS);
-    if (nextMs <= blockedUntilMs) this.#stay(delivery, result, nextMs - nowMs);
+    if (dueAtMs <= blockedUntilMs) this.#stay(delivery, result, dueAtMs - nowMs);
     else if (poison.then === 'park') this.#giveUp(delivery, result, 'dead', 'order_blocked');
     else {
       this.#options.entries.attempt(
@@ -166,26 +166,30 @@ export class Outcomes {
     this.#options.onEnded(delivery);
   }
 
-  /** The breaker is open, or the destination asked for a pause: it waits in a delay topic, and is charged nothing. */
-  #sendAway(delivery: Delivery, why: 'breaker_open' | 'throttled', nowMs: number): void {
-    const { clock, random, counters } = this.#options;
-    const { endpoint, destination } = delivery.queue;
-    const shutForMs = endpoint.shutForMs(clock.monotonicMs());
-    const dueAtMs = Math.ceil(nowMs + shutForMs * (1 + REFUSED_SPREAD * random()));
-    const { maxAgeMs } = destination.retry;
+  /** The destination cannot be sent to now: the delivery waits in a delay topic, and is charged nothing. */
+  #sendAway(delivery: Delivery, why: keyof typeof SENT_AWAY, nowMs: number): void {
+    const { counters } = this.#options;
+    const dueAtMs = Math.ceil(nowMs + this.#awayForMs(delivery, why));
+    const { maxAgeMs } = delivery.queue.destination.retry;
     counters.add(laneSlots.deliveriesRefused);
     if (maxAgeMs !== null && dueAtMs > delivery.firstSeenMs + maxAgeMs) {
       this.#giveUp(delivery, UNSENT, 'dead', 'too_old');
       return;
     }
-    const outcome = why === 'breaker_open' ? 'breaker_open' : 'retrying';
-    const reason = why === 'breaker_open' ? 'breaker_open' : 'paused_by_receiver';
+    const { outcome, reason } = SENT_AWAY[why];
     const entry = this.#entry(delivery, UNSENT, outcome, {
       reason,
       nextAttemptAtMs: dueAtMs,
       handOver: 'retry',
     });
     this.#leaveByRetry(delivery, entry, dueAtMs);
+  }
+
+  #awayForMs({ queue: { endpoint } }: Delivery, why: keyof typeof SENT_AWAY): number {
+    const { clock, random } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (why === 'jammed') return endpoint.jam.book(nowMs);
+    return endpoint.shutForMs(nowMs) * (1 + REFUSED_SPREAD * random());
   }
 
   #leaveByRetry(delivery: Delivery, entry: AttemptEntry, dueAtMs: number): void {

@@ -3,7 +3,13 @@
  * the layout of the packed batch. Nothing else is posted on a lane's port.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { ClassWeights, DeliveryConfig, LedgerConfig, LimitsConfig } from '../config/config.ts';
+import type {
+  ClassWeights,
+  DeliveryConfig,
+  DuplicatesConfig,
+  LedgerConfig,
+  LimitsConfig,
+} from '../config/config.ts';
 import type { Destination } from '../domain/destination.ts';
 import type { FieldMapping } from '../domain/event.ts';
 import type { RecordHeader, Recovered } from '../domain/record.ts';
@@ -20,8 +26,12 @@ export interface LaneTask {
   readonly fields: {
     readonly default: FieldMapping;
     readonly byTopic: Readonly<Record<string, FieldMapping>>;
+    /** Whose records have the mapping of the topic they were moved from; their headers tell it. */
+    readonly rekeyedTopic?: string | null;
   };
   readonly limits: LimitsConfig;
+  /** Null: a producer's duplicates are not looked for. */
+  readonly duplicates: DuplicatesConfig | null;
   /** Of the classes of work in a lane. */
   readonly weights: ClassWeights;
   /** How many lanes the process has: each gets an equal part of what a channel may send. */

@@ -1,8 +1,8 @@
 import type { RouteTable, TenantRoutes } from '../route/route-table.ts';
 import type { Destination } from '../domain/destination.ts';
-import type { TokenBucket } from '../limit/token-bucket.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
 import { TenantLoad } from './tenant-load.ts';
+import type { TokenTurns } from './token-turns.ts';
 
 /** Beyond this many tenants a lane forgets those that are at rest. */
 const REMEMBERED_TENANTS = 10_000;
@@ -11,14 +11,14 @@ const REMEMBERED_TENANTS = 10_000;
 export interface TenantParts {
   readonly load: TenantLoad;
   /** Of all of its destinations together; null when it has no limit. */
-  readonly bucket: TokenBucket | null;
+  readonly turns: TokenTurns | null;
   /** When its partition was assigned, monotonic: before that another process may have sent. */
   readonly sinceMs: number;
 }
 
 /** What tenants are made of. */
 export interface TenantMakers {
-  openBucket(tenant: string, sinceMs: number): TokenBucket | null;
+  openTurns(tenant: string, sinceMs: number): TokenTurns | null;
   openQueue(destination: Destination, parts: TenantParts): DeliveryQueue;
 }
 
@@ -55,6 +55,19 @@ export class Tenant {
     return index < 0 ? undefined : this.queue(index);
   }
 
+  /**
+   * It is parked: destinations of it that have little waiting would be sent to if others had
+   * not so much. Those let go of it. Where all are as busy, or there is only one, what
+   * comes has to wait.
+   */
+  relieve(): void {
+    const { destinations } = this.routes;
+    let hasIdle = false;
+    for (let index = 0; index < destinations.length && !hasIdle; index++)
+      hasIdle = (this.#queues[index]?.length ?? 0) === 0;
+    if (hasIdle) for (const queue of this.queues()) queue.relieve();
+  }
+
   *queues(): Generator<DeliveryQueue> {
     for (const queue of this.#queues) if (queue !== undefined) yield queue;
   }
@@ -62,7 +75,7 @@ export class Tenant {
   /** Whether forgetting it would lose nothing, not even the state of a bucket. */
   isAtRest(nowMs: number): boolean {
     return (
-      (this.#parts.bucket?.isFull(nowMs) ?? true) &&
+      (this.#parts.turns?.bucket.isFull(nowMs) ?? true) &&
       this.#queues.every((queue) => queue === undefined || (queue.isIdle && queue.endpoint.isPristine(nowMs)))
     );
   }
@@ -90,7 +103,7 @@ export class Tenants {
     const known = this.#tenants.get(name);
     if (known !== undefined) return known;
     if (this.#tenants.size >= this.#sweepAt) this.#forgetResting();
-    const parts = { load: new TenantLoad(name), bucket: this.#makers.openBucket(name, sinceMs), sinceMs };
+    const parts = { load: new TenantLoad(name), turns: this.#makers.openTurns(name, sinceMs), sinceMs };
     const tenant = new Tenant(this.#routes.forTenant(name), partition, parts, this.#makers);
     this.#tenants.set(name, tenant);
     return tenant;

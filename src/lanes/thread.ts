@@ -10,6 +10,7 @@ import { BucketChain } from '../limit/bucket-chain.ts';
 import { TokenBucket } from '../limit/token-bucket.ts';
 import { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
+import { SeenEvents } from '../duplicates/seen-events.ts';
 import { RouteTable } from '../route/route-table.ts';
 import { Alarm } from './alarm.ts';
 import { Attempts } from './attempts.ts';
@@ -23,6 +24,7 @@ import { Outbox } from './outbox.ts';
 import { Outcomes } from './outcomes.ts';
 import type { FromLane, LaneTask, ToLane } from './protocol.ts';
 import { Tenants, type TenantMakers } from './tenants.ts';
+import { TokenTurns } from './token-turns.ts';
 
 const TICK_MS = 20;
 const USER_AGENT = 'EventDispatch/1';
@@ -65,7 +67,8 @@ function composeLane(task: LaneTask): ComposedLane {
   });
   const entries = new LedgerEntries(outbox, clock, { instance: task.instance, lane: task.lane });
   const client = new HttpClient(task.delivery, connectorOf(task), clock.monotonicMs());
-  const clocks = { alarm: new Alarm(clock), wallMs: clock.wallMs };
+  const alarm = new Alarm(clock);
+  const clocks = { alarm, wallMs: clock.wallMs };
   const outcomes = new Outcomes({
     clock,
     random: Math.random,
@@ -98,7 +101,7 @@ function composeLane(task: LaneTask): ComposedLane {
       lane.takeRecords();
     },
   });
-  const channels = new ChannelLimits(task.limits.channels, task.lanes, clock);
+  const channels = new ChannelLimits(task.limits.channels, task.lanes, alarm);
   const makers = tenantMakers(task, { client, counters, attempts, clocks, channels });
   const tenants = new Tenants(new RouteTable(task.destinations), makers, clock.monotonicMs);
   const lane = new Lane({
@@ -106,6 +109,7 @@ function composeLane(task: LaneTask): ComposedLane {
     weights: task.weights,
     clock,
     reader: new EventReader(),
+    seen: task.duplicates && new SeenEvents(task.duplicates),
     tenants,
     client,
     entries,
@@ -134,26 +138,32 @@ function tenantMakers(
   const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
   const { tenants } = task.limits;
   return {
-    openBucket: (tenant, sinceMs) => bucketOf(tenants.byTenant[tenant] ?? tenants.default, sinceMs),
-    openQueue: (destination, { load, bucket, sinceMs }) =>
-      new DeliveryQueue(
+    openTurns: (tenant, sinceMs) => {
+      const bucket = bucketOf(tenants.byTenant[tenant] ?? tenants.default, sinceMs);
+      return bucket && new TokenTurns(bucket, clocks.alarm, ({ destination }) => destination.weight);
+    },
+    openQueue: (destination, { load, turns, sinceMs }) => {
+      const channel = channels.turnsOf(destination.channel);
+      return new DeliveryQueue(
         destination,
         ['content-type', CONTENT_TYPE[destination.format], 'user-agent', USER_AGENT, ...destination.headers],
         client.origin(destination.origin),
         new Endpoint(
           destination,
           new BucketChain(
-            channels.bucketOf(destination.channel),
-            bucket,
+            channel?.bucket ?? null,
+            turns?.bucket ?? null,
             bucketOf(destination.rateLimit, sinceMs),
           ),
           Math.random,
+          [channel, turns].filter((shared) => shared !== null),
         ),
         load,
         { destination: counters.destination(indexOf.get(destination) ?? 0), lane: counters },
         attempts,
         clocks,
-      ),
+      );
+    },
   };
 }
 

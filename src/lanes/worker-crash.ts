@@ -1,7 +1,8 @@
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader } from '../domain/record.ts';
-import { AttemptRows, encodeRecord } from '../ledger/rows.ts';
-import { decodeRetryHeaders, ownHeaders, type RetryHeaders } from '../retry/retry-headers.ts';
+import { AttemptRows, encodeRecord, NOTHING_SENT } from '../ledger/rows.ts';
+import type { RetryHeaders } from '../domain/retry-headers.ts';
+import { decodeRetryHeaders, ownHeaders } from '../retry/retry-headers.ts';
 import type { BatchReader } from './batch-reader.ts';
 import type { Handover, ToLane } from './protocol.ts';
 
@@ -111,6 +112,8 @@ function rowOf(
       producedAtMs: about.sourceTimestampMs,
       instance,
       lane,
+      epoch: assignment.assignment,
+      traceId: '',
     }),
     {
       deliveryId: about.deliveryId,
@@ -131,6 +134,7 @@ function rowOf(
       retryTopic: isRetry ? topic : '',
       retryPartition: isRetry ? partition : 0,
       retryOffset: isRetry ? record.offset : 0,
+      ...NOTHING_SENT,
     },
   );
   return rows.take()?.bytes ?? null;

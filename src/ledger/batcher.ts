@@ -1,9 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import type { LedgerConfig } from '../config/config.ts';
 import type { Clock } from '../domain/clock.ts';
+import {
+  BatchSender,
+  type LedgerOverflow,
+  type LedgerPart,
+  type LedgerSink,
+  type LedgerState,
+  type LedgerTimers,
+} from './batch-sender.ts';
+import { cutRows } from './cut-rows.ts';
 import { LEDGER_TABLES, type LedgerTable } from './columns.ts';
-import { toLedgerError, type LedgerError } from './errors.ts';
-import { retryDelayMs } from './retry-delay.ts';
+import type { LedgerError } from './errors.ts';
 
 /**
  * A token is drawn when a batch is frozen and kept with its bytes. A hash of them
@@ -12,6 +20,8 @@ import { retryDelayMs } from './retry-delay.ts';
 const TOKEN_BYTES = 16;
 /** Copying this much costs less than passing it on by itself. */
 const SMALL_PIECE_BYTES = 4 * 1024;
+/** An insert that was sent gets so long, however old its rows are by then. */
+const FLIGHT_MIN_MS = 1_000;
 
 /** What a lane finished, already encoded. Never split, so a record's rows and its end stay together. */
 export interface LedgerChunk {
@@ -23,28 +33,10 @@ export interface LedgerChunk {
   readonly records: Uint32Array;
 }
 
-/** Where batches go; a `Ledger` is one. */
-export interface LedgerSink {
-  /** Resolves once the rows are durable; the same pieces under the same token are stored once. */
-  insert(table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void>;
-}
-
-/**
- * How inserting goes.
- * - `ok`: the latest insert was acknowledged, or none was tried yet.
- * - `retrying`: entered when an insert fails by something that passes (network,
- *   load, a server that restarts); it is sent again with growing delays.
- * - `alarm`: entered when an insert is refused (schema, rights, format): a human
- *   must act. It is sent again at the longest delay.
- *
- * Both end with the ack of the batch that failed, which leads back to `ok`; from
- * `alarm` a failure of the passing kind leads to `retrying`. Nothing is dropped
- * in any of them.
- */
-export type LedgerState = 'ok' | 'retrying' | 'alarm';
-
 export interface LedgerHealth {
   readonly state: LedgerState;
+  /** Batches go to the overflow. */
+  readonly isDiverting: boolean;
   readonly lastError: string | null;
   readonly pendingRows: number;
   /** Monotonic time since when the oldest unacknowledged row waits. */
@@ -64,9 +56,16 @@ export interface LedgerStats {
   readonly pendingBytes: number;
 }
 
-export interface LedgerTimers {
-  set(callback: () => void, delayMs: number): unknown;
-  clear(timer: unknown): void;
+/** Where batches go when too much waits for the ledger, and what is too much. */
+export interface OverflowBounds {
+  readonly to: LedgerOverflow;
+  /** Rows and bytes that may wait. */
+  readonly afterRows: number;
+  readonly afterBytes: number;
+  /** How long the oldest row may wait. */
+  readonly afterAgeMs: number;
+  /** Of a part, unless one row alone has more. */
+  readonly maxPartBytes: number;
 }
 
 export interface LedgerBatcherOptions {
@@ -77,6 +76,11 @@ export interface LedgerBatcherOptions {
   readonly onDurable: (records: Uint32Array) => void;
   /** Called at each failed insert, and without an error at the return to `ok`. */
   readonly onState?: (state: LedgerState, error: LedgerError | null) => void;
+  /** Null, or left out: what waits for the ledger waits here. */
+  readonly overflow?: OverflowBounds | null;
+  /** Batches go to the overflow from now on, or no more. */
+  readonly onDiverting?: (isDiverting: boolean) => void;
+  readonly onOverflowFailed?: (error: unknown) => void;
   readonly timers?: LedgerTimers;
   /** In [0, 1). */
   readonly random?: () => number;
@@ -97,15 +101,6 @@ interface Batch {
   bytes: number;
 }
 
-/** One table's rows of a batch, as they are sent, and sent again. */
-interface Part {
-  readonly table: LedgerTable;
-  readonly pieces: readonly Uint8Array[];
-  readonly bytes: number;
-  readonly rows: number;
-  readonly token: string;
-}
-
 interface Waiter {
   /** Resolved when this many chunks are durable. */
   readonly chunks: number;
@@ -122,37 +117,44 @@ interface Waiter {
  * While a batch flies the open one grows to its bounds, so a slow ledger gets
  * larger inserts, not more of them. A frozen batch never changes: its bytes are
  * sent again as they are, under the same token, however often that takes.
+ *
+ * When more waits than the overflow's bounds allow, or for longer, batches leave by the
+ * overflow, the oldest first, until the ledger is back (`BatchSender`).
  */
 export class LedgerBatcher {
   readonly #options: LedgerBatcherOptions;
+  readonly #overflow: OverflowBounds | null;
   readonly #timers: LedgerTimers;
-  readonly #random: () => number;
+  readonly #sender: BatchSender;
   #open: Batch | null = null;
   readonly #frozen: Batch[] = [];
   #flying: Batch | null = null;
   #ageTimer: unknown = null;
-  readonly #retryTimers = new Set<unknown>();
+  #overflowTimer: unknown = null;
   #stopped = false;
 
   #addedChunks = 0;
   #durableChunks = 0;
   #waiters: Waiter[] = [];
 
-  #state: LedgerState = 'ok';
-  #lastError: string | null = null;
   #lastAckMs: number | null = null;
   #pendingRows = 0;
   #pendingBytes = 0;
-  #inserts = 0;
-  #rows = 0;
-  #bytes = 0;
-  #insertFailures = 0;
-  #insertMs = 0;
 
   constructor(options: LedgerBatcherOptions) {
     this.#options = options;
     this.#timers = options.timers ?? SYSTEM_TIMERS;
-    this.#random = options.random ?? Math.random;
+    this.#overflow = options.overflow ?? null;
+    this.#sender = new BatchSender({
+      sink: options.sink,
+      overflow: this.#overflow?.to ?? null,
+      clock: options.clock,
+      timers: this.#timers,
+      random: options.random ?? Math.random,
+      onState: options.onState ?? (() => undefined),
+      onDiverting: options.onDiverting ?? (() => undefined),
+      onOverflowFailed: options.onOverflowFailed ?? (() => undefined),
+    });
   }
 
   /** Rows of both tables that are not durable. */
@@ -165,12 +167,10 @@ export class LedgerBatcher {
   }
 
   get stats(): LedgerStats {
+    const { insertMs, ...counts } = this.#sender.stats;
     return {
-      inserts: this.#inserts,
-      rows: this.#rows,
-      bytes: this.#bytes,
-      insertFailures: this.#insertFailures,
-      insertSeconds: this.#insertMs / 1000,
+      ...counts,
+      insertSeconds: insertMs / 1000,
       pendingRows: this.#pendingRows,
       pendingBytes: this.#pendingBytes,
     };
@@ -179,8 +179,9 @@ export class LedgerBatcher {
   health(): LedgerHealth {
     const oldest = this.#flying ?? this.#frozen[0] ?? this.#open;
     return {
-      state: this.#state,
-      lastError: this.#lastError,
+      state: this.#sender.state,
+      isDiverting: this.#sender.isDiverting,
+      lastError: this.#sender.lastError?.message ?? null,
       pendingRows: this.#pendingRows,
       pendingSinceMs: oldest === null ? null : oldest.openedAtMs,
       lastAckMs: this.#lastAckMs,
@@ -208,6 +209,7 @@ export class LedgerBatcher {
     const { batchMaxRows, batchMaxBytes } = this.#options.bounds;
     if (batch.rows >= batchMaxRows || batch.bytes >= batchMaxBytes) this.#freeze(batch);
     this.#fly();
+    this.#checkOverflow();
   }
 
   /** Resolves once all that was added so far is durable; rejects when the batcher is stopped before. */
@@ -224,8 +226,8 @@ export class LedgerBatcher {
   stop(): void {
     this.#stopped = true;
     this.#clearAgeTimer();
-    for (const timer of this.#retryTimers) this.#timers.clear(timer);
-    this.#retryTimers.clear();
+    this.#clearOverflowTimer();
+    this.#sender.stop();
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const { reject } of waiters) reject(stoppedError());
@@ -279,54 +281,41 @@ export class LedgerBatcher {
     this.#ageTimer = null;
   }
 
+  /** More waits than the ledger may be waited for. */
+  #checkOverflow(): void {
+    if (this.#overflow === null || this.#flying === null) return;
+    const { afterRows, afterBytes } = this.#overflow;
+    if (this.#pendingRows >= afterRows || this.#pendingBytes >= afterBytes) this.#sender.divert();
+  }
+
+  #armOverflowTimer({ openedAtMs }: Batch): void {
+    if (this.#overflow === null) return;
+    const leftMs = openedAtMs + this.#overflow.afterAgeMs - this.#options.clock.monotonicMs();
+    this.#overflowTimer = this.#timers.set(
+      () => {
+        this.#overflowTimer = null;
+        this.#sender.divert();
+      },
+      Math.max(FLIGHT_MIN_MS, Math.ceil(leftMs)),
+    );
+  }
+
+  #clearOverflowTimer(): void {
+    if (this.#overflowTimer === null) return;
+    this.#timers.clear(this.#overflowTimer);
+    this.#overflowTimer = null;
+  }
+
   async #send(batch: Batch): Promise<void> {
-    const parts = LEDGER_TABLES.map((table) => partOf(table, batch.chunks));
-    await Promise.all(parts.map((part) => this.#sendPart(part)));
-    if (this.#stopped) return;
+    const maxBytes = this.#overflow?.maxPartBytes ?? Infinity;
+    const parts = LEDGER_TABLES.flatMap((table) => partsOf(table, batch.chunks, maxBytes));
+    this.#armOverflowTimer(batch);
+    const isDurable = await this.#sender.send(parts);
+    if (!isDurable || this.#stopped) return;
+    this.#clearOverflowTimer();
     this.#land(batch);
     this.#fly();
-  }
-
-  /** Sends until it is acknowledged; returns early only when stopped. */
-  async #sendPart(part: Part): Promise<void> {
-    if (part.rows === 0) return;
-    for (let failures = 1; ; failures++) {
-      const error = await this.#insert(part);
-      if (this.#stopped) return;
-      if (error === null) {
-        this.#inserts++;
-        this.#rows += part.rows;
-        this.#bytes += part.bytes;
-        return;
-      }
-      this.#insertFailures++;
-      this.#setState(error.kind === 'fatal' ? 'alarm' : 'retrying', error);
-      await this.#pause(retryDelayMs(error.kind, failures, this.#random()));
-    }
-  }
-
-  /** @returns the error, or null when the rows are durable. */
-  async #insert({ table, pieces, token }: Part): Promise<LedgerError | null> {
-    const startMs = this.#options.clock.monotonicMs();
-    try {
-      await this.#options.sink.insert(table, pieces, token);
-      return null;
-    } catch (error) {
-      return toLedgerError(error);
-    } finally {
-      this.#insertMs += this.#options.clock.monotonicMs() - startMs;
-    }
-  }
-
-  /** Never resolves when stopped meanwhile: what waits on it is garbage then. */
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#timers.set(() => {
-        this.#retryTimers.delete(timer);
-        resolve();
-      }, delayMs);
-      this.#retryTimers.add(timer);
-    });
+    this.#checkOverflow();
   }
 
   /** Nothing else flies before all of the batch is told, so that callbacks that add chunks find the order kept. */
@@ -335,7 +324,6 @@ export class LedgerBatcher {
     this.#pendingBytes -= batch.bytes;
     this.#durableChunks += batch.chunks.length;
     if (batch.rows > 0) this.#lastAckMs = this.#options.clock.monotonicMs();
-    if (batch.rows > 0 && this.#state !== 'ok') this.#setState('ok', null);
     for (const { records } of batch.chunks) if (records.length > 0) this.#options.onDurable(records);
     this.#flying = null;
     this.#resolveWaiters();
@@ -346,13 +334,6 @@ export class LedgerBatcher {
     const isReached = ({ chunks }: Waiter): boolean => chunks <= this.#durableChunks;
     for (const waiter of this.#waiters) if (isReached(waiter)) waiter.resolve();
     this.#waiters = this.#waiters.filter((waiter) => !isReached(waiter));
-  }
-
-  /** The one place that assigns the state. */
-  #setState(state: LedgerState, error: LedgerError | null): void {
-    this.#state = state;
-    this.#lastError = error === null ? null : error.message;
-    this.#options.onState?.(state, error);
   }
 }
 
@@ -365,17 +346,24 @@ function stoppedError(): Error {
 }
 
 /** What of a batch goes to one table: the chunks' own bytes, which nobody writes to any more. */
-function partOf(table: LedgerTable, chunks: readonly LedgerChunk[]): Part {
+function partsOf(table: LedgerTable, chunks: readonly LedgerChunk[], maxBytes: number): LedgerPart[] {
   let rows = 0;
+  let bytes = 0;
   const pieces: Uint8Array[] = [];
   for (const chunk of chunks) {
     const piece = chunk[table];
     if (piece === null) continue;
     pieces.push(piece);
+    bytes += piece.length;
     rows += table === 'attempts' ? chunk.attemptRows : chunk.eventRows;
   }
-  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return { table, pieces: joined(pieces), bytes, rows, token: randomBytes(TOKEN_BYTES).toString('hex') };
+  if (rows === 0) return [];
+  if (bytes <= maxBytes) return [{ table, pieces: joined(pieces), bytes, rows, token: newToken() }];
+  return cutRows(pieces, maxBytes).map((cut) => ({ table, ...cut, token: newToken() }));
+}
+
+function newToken(): string {
+  return randomBytes(TOKEN_BYTES).toString('hex');
 }
 
 /** Runs of small pieces as one each: the row of a hand-over comes alone, and each piece is a write of its own. */

@@ -18,8 +18,14 @@ export interface Ledger {
    * Inserts rows in the format of `rows.ts`; resolves once they are durable.
    * @param pieces whole rows, sent one after the other.
    * @param token hexadecimal; the same pieces sent again under the same token are stored once.
+   * @param columns of the rows, where an older program wrote them; by default those of `columns.ts`.
    */
-  insert(table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void>;
+  insert(
+    table: LedgerTable,
+    pieces: readonly Uint8Array[],
+    token: string,
+    columns?: readonly string[],
+  ): Promise<void>;
   /**
    * Runs a SELECT in the ledger's database. Values go into `params`, written as
    * `{name:Type}` in the statement; 64-bit integers arrive as numbers.

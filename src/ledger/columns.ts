@@ -23,6 +23,8 @@ export const RECORD_COLUMNS = [
   ['produced_at', TIME],
   ['instance', NAME],
   ['lane', 'UInt8'],
+  ['epoch', 'UInt32'],
+  ['trace_id', 'String'],
 ] as const satisfies readonly Column[];
 
 export const LEDGER_COLUMNS = {
@@ -35,7 +37,7 @@ export const LEDGER_COLUMNS = {
     ['ingested_at', TIME],
     ['data', 'String'],
   ],
-  /** One immutable row per attempt, and one per record that never became a delivery. */
+  /** One immutable row per attempt, and one per state change that is none. */
   attempts: [
     ...RECORD_COLUMNS,
     ['delivery_id', 'String'],
@@ -56,6 +58,10 @@ export const LEDGER_COLUMNS = {
     ['retry_topic', NAME],
     ['retry_partition', 'UInt32'],
     ['retry_offset', 'Int64'],
+    ['waited_us', 'UInt32'],
+    ['first_byte_us', 'UInt32'],
+    ['request_bytes', 'UInt32'],
+    ['response_bytes', 'UInt32'],
   ],
 } as const satisfies Record<string, readonly Column[]>;
 

@@ -35,12 +35,17 @@ export async function openEmbeddedLedger(config: ClickHouseConfig) {
   return {
     kind: 'embedded' as const,
     database,
-    migrate: () => migrate({ database, createDatabase: () => Promise.resolve(), command, query }),
-    insert: async (table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void> => {
+    migrate: () => migrate({ database, createDatabase: () => Promise.resolve(), command, query }, config),
+    insert: async (
+      table: LedgerTable,
+      pieces: readonly Uint8Array[],
+      token: string,
+      columns?: readonly string[],
+    ): Promise<void> => {
       try {
         await connection.chdb.rawInsert({
           table,
-          columns: columnNames(table),
+          columns: columns === undefined ? columnNames(table) : [...columns],
           format: INSERT_FORMAT,
           settings: insertSettings(token),
           values: Buffer.concat(pieces),

@@ -21,6 +21,8 @@ export function insertSettings(token: string): Record<string, string | number> {
     async_insert: 0,
     insert_deduplicate: 1,
     insert_deduplication_token: token,
+    // Without it a batch whose insert failed between the table and its rollups would never reach them.
+    deduplicate_blocks_in_dependent_materialized_views: 1,
     // Detection would take a first row that looks like column names for a header, and drop it.
     input_format_tsv_detect_header: 0,
     // The row codec writes epoch seconds; best_effort would guess.
@@ -28,9 +30,14 @@ export function insertSettings(token: string): Record<string, string | number> {
   };
 }
 
-export function insertStatement(table: LedgerTable, token: string): string {
+/** @param columns of the rows; what is left out gets its default. */
+export function insertStatement(
+  table: LedgerTable,
+  token: string,
+  columns: readonly string[] = columnNames(table),
+): string {
   const settings = Object.entries(insertSettings(token)).map(([name, value]) =>
     typeof value === 'number' ? `${name} = ${value}` : `${name} = '${value}'`,
   );
-  return `INSERT INTO ${table} (${columnNames(table).join(', ')}) SETTINGS ${settings.join(', ')} FORMAT ${INSERT_FORMAT}`;
+  return `INSERT INTO ${table} (${columns.join(', ')}) SETTINGS ${settings.join(', ')} FORMAT ${INSERT_FORMAT}`;
 }

@@ -1,5 +1,9 @@
 import { hash } from 'node:crypto';
+import type { ClickHouseConfig } from '../config/config.ts';
 import { messageOf, UserError } from '../domain/errors.ts';
+import { analysisTables } from './analysis-tables.ts';
+import { clustered } from './clustered.ts';
+import { keepFor } from './retention.ts';
 
 /** The statements of one version. Each may run again after a crash, so each is idempotent. */
 export interface Migration {
@@ -7,6 +11,9 @@ export interface Migration {
   readonly name: string;
   readonly statements: readonly string[];
 }
+
+/** Where the tables are, and how long they keep their rows. */
+export type LedgerLayout = Pick<ClickHouseConfig, 'cluster' | 'ttl'>;
 
 /** What `migrate` needs of a ledger: statements in its database, with bound parameters. */
 export interface MigrationTarget {
@@ -29,7 +36,7 @@ const DEDUPLICATION_WINDOW = 10_000;
  * the producer's: those may be anything, and a batch that spreads over more than
  * 100 months is refused as a whole.
  */
-const MIGRATIONS: readonly Migration[] = [
+export const MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     name: 'events',
@@ -115,6 +122,7 @@ const MIGRATIONS: readonly Migration[] = [
         ADD INDEX IF NOT EXISTS retry_place (retry_topic, retry_partition, retry_offset) TYPE minmax GRANULARITY 1`,
     ],
   },
+  { version: 4, name: 'analysis', statements: analysisTables(DEDUPLICATION_WINDOW) },
 ];
 
 /** Two processes may migrate at once and both note a version: rows of one version replace one another. */
@@ -134,30 +142,33 @@ interface AppliedMigration {
 }
 
 /**
- * Creates or upgrades the ledger's tables; creates the database when it is not there.
+ * Creates or upgrades the ledger's tables, and sets how long they keep their rows;
+ * creates the database when it is not there.
  * @returns the versions that were applied now.
  * @throws UserError when the ledger is newer than this program, or was migrated by other statements.
  */
 export async function migrate(
   target: MigrationTarget,
+  { cluster, ttl }: LedgerLayout,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<number[]> {
   await target.createDatabase();
-  await target.command(CREATE_SCHEMA_MIGRATIONS);
+  await target.command(clustered(CREATE_SCHEMA_MIGRATIONS, cluster));
   const applied = await target.query<AppliedMigration>(
     'SELECT DISTINCT version, name, checksum FROM schema_migrations ORDER BY version',
   );
   assertKnown(target.database, applied, migrations);
   const done = new Set(applied.map(({ version }) => version));
   const pending = migrations.filter(({ version }) => !done.has(version));
-  for (const migration of pending) await apply(target, migration);
+  for (const migration of pending) await apply(target, migration, cluster);
+  await keepFor(target, ttl, cluster);
   return pending.map(({ version }) => version);
 }
 
-async function apply(target: MigrationTarget, migration: Migration): Promise<void> {
+async function apply(target: MigrationTarget, migration: Migration, cluster: string | null): Promise<void> {
   const { version, name, statements } = migration;
   try {
-    for (const statement of statements) await target.command(statement);
+    for (const statement of statements) await target.command(clustered(statement, cluster));
   } catch (error) {
     throw new UserError([`migration ${version} (${name}) failed: ${messageOf(error)}`]);
   }

@@ -32,6 +32,10 @@ export interface RecordColumns {
   /** The process and the lane that have the record. */
   readonly instance: string;
   readonly lane: number;
+  /** Which of the process's assignments of the partition it came under; 0 where it came under none. */
+  readonly epoch: number;
+  /** 32 hexadecimal digits; empty where the record had no trace. */
+  readonly traceId: string;
 }
 
 /** What `events` holds beyond the record's columns. Mutable: a lane keeps one and fills it again. */
@@ -73,7 +77,17 @@ export interface AttemptRow {
   retryTopic: string;
   retryPartition: number;
   retryOffset: number;
+  /** From its queue to the sending: limits, breaker, connections, order. This and the next three are 0 where nothing was sent. */
+  waitedUs: number;
+  /** From the sending to the head of the answer; 0 when there was none. */
+  firstByteUs: number;
+  /** Of the bodies; so for the next. */
+  requestBytes: number;
+  responseBytes: number;
 }
+
+/** For rows that are no attempt. */
+export const NOTHING_SENT = { waitedUs: 0, firstByteUs: 0, requestBytes: 0, responseBytes: 0 } as const;
 
 /** Rows in an ArrayBuffer of their own, ready to be transferred. */
 export interface TakenRows {
@@ -89,11 +103,12 @@ export function encodeRecord(record: RecordColumns): string {
   const partition = clampedUint(record.partition, MAX_UINT32);
   const offset = clampedUint(record.offset, Number.MAX_SAFE_INTEGER);
   const lane = clampedUint(record.lane, MAX_UINT8);
+  const epoch = clampedUint(record.epoch, MAX_UINT32);
   return (
     `${escapedText(record.tenant)}\t${escapedText(record.eventId)}\t${escapedText(record.eventType)}\t` +
     `${timeText(record.eventTimeMs)}\t${escapedText(record.correlationId)}\t` +
     `${escapedText(record.topic)}\t${partition}\t${offset}\t${timeText(record.producedAtMs)}\t` +
-    `${escapedText(record.instance)}\t${lane}\t`
+    `${escapedText(record.instance)}\t${lane}\t${epoch}\t${escapedText(record.traceId)}\t`
   );
 }
 
@@ -161,6 +176,10 @@ export class AttemptRows {
     b.text(row.retryTopic);
     b.uint(row.retryPartition, MAX_UINT32);
     b.uint(row.retryOffset, Number.MAX_SAFE_INTEGER);
+    b.uint(row.waitedUs, MAX_UINT32);
+    b.uint(row.firstByteUs, MAX_UINT32);
+    b.uint(row.requestBytes, MAX_UINT32);
+    b.uint(row.responseBytes, MAX_UINT32);
     b.endRow();
   }
 

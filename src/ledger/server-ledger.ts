@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import type { ClickHouseConfig } from '../config/config.ts';
 import { UserError } from '../domain/errors.ts';
+import { clustered } from './clustered.ts';
 import type { LedgerTable } from './columns.ts';
 import { LedgerError, toLedgerError } from './errors.ts';
 import { insertStatement } from './insert-statement.ts';
@@ -29,9 +30,14 @@ export function openServerLedger(config: ServerConfig) {
     kind: 'server' as const,
     database: config.database,
     migrate: () => migrateServer(config, client),
-    insert: async (table: LedgerTable, pieces: readonly Uint8Array[], token: string): Promise<void> => {
+    insert: async (
+      table: LedgerTable,
+      pieces: readonly Uint8Array[],
+      token: string,
+      columns?: readonly string[],
+    ): Promise<void> => {
       try {
-        await send(client, insertStatement(table, token), pieces);
+        await send(client, insertStatement(table, token, columns), pieces);
       } catch (error) {
         throw toLedgerError(error);
       }
@@ -80,12 +86,13 @@ async function send(
 
 async function migrateServer(config: ServerConfig, client: ClickHouseClient): Promise<number[]> {
   try {
-    return await migrate({
+    const target = {
       database: config.database,
       createDatabase: () => createDatabase(config),
-      command: (sql, params) => runCommand(client, sql, params),
-      query: (sql, params) => runQuery(client, sql, params),
-    });
+      command: (sql: string, params?: Record<string, unknown>) => runCommand(client, sql, params),
+      query: <T>(sql: string, params?: Record<string, unknown>) => runQuery<T>(client, sql, params),
+    };
+    return await migrate(target, config);
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
     throw new UserError([`clickhouse.url: ${new URL(config.url).origin} can't be used: ${error.message}`]);
@@ -100,7 +107,8 @@ async function createDatabase(config: ServerConfig): Promise<void> {
     const found = await runQuery(client, 'SELECT name FROM system.databases WHERE name = {name:String}', {
       name,
     });
-    if (found.length === 0) await runCommand(client, `CREATE DATABASE IF NOT EXISTS ${name}`);
+    const create = clustered(`CREATE DATABASE IF NOT EXISTS ${name}`, config.cluster);
+    if (found.length === 0) await runCommand(client, create);
   } finally {
     await client.close();
   }

@@ -4,19 +4,6 @@ export type BreakerLimits = Omit<BreakerPolicy, 'disableAfterMs'>;
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
 
-/**
- * What of a breaker survives a move to another process. Times are spans, since
- * monotonic clocks of two processes have nothing in common.
- */
-export interface BreakerSnapshot {
-  readonly isOpen: boolean;
-  /** Until a probe may go; 0 when closed, or when one was out. */
-  readonly probeInMs: number;
-  /** How long the next opening lasts, before jitter. */
-  readonly nextOpenMs: number;
-  readonly consecutiveFailures: number;
-}
-
 /** The window moves on in so many steps: it covers between 9/10 of `windowMs` and all of it. */
 const SLOTS = 10;
 
@@ -139,26 +126,12 @@ export class CircuitBreaker {
     return this.#successes + this.#failures === 0;
   }
 
-  snapshot(nowMs: number): BreakerSnapshot {
-    return {
-      isOpen: this.#state !== 'closed',
-      probeInMs: this.#state === 'open' ? Math.max(0, this.#openUntilMs - nowMs) : 0,
-      nextOpenMs: this.#nextOpenMs,
-      consecutiveFailures: this.#consecutiveFailures,
-    };
-  }
-
   /**
-   * Goes on where another breaker was, within this one's limits. The window is not
-   * taken over: after a move the rate is judged from `minimumVolume` attempts anew.
+   * There is reason to think that the destination fails, though this breaker has seen
+   * none of it: one that is closed lets a single probe through first.
    */
-  restore(snapshot: BreakerSnapshot, nowMs: number): void {
-    const { openMs, maxOpenMs, consecutiveFailures } = this.#limits;
-    this.#enter(snapshot.isOpen ? 'open' : 'closed', nowMs);
-    if (snapshot.isOpen) {
-      this.#openUntilMs = nowMs + within(snapshot.probeInMs, 0, maxOpenMs * (1 + JITTER));
-      this.#nextOpenMs = within(snapshot.nextOpenMs, Math.min(openMs, maxOpenMs), maxOpenMs);
-    } else this.#consecutiveFailures = within(snapshot.consecutiveFailures, 0, consecutiveFailures - 1);
+  doubt(nowMs: number): void {
+    if (this.#state === 'closed') this.#enter('half_open', nowMs);
   }
 
   /** The one place where the state changes. */
@@ -200,8 +173,4 @@ export class CircuitBreaker {
     this.#slot = slot;
     return slot % SLOTS;
   }
-}
-
-function within(value: number, min: number, max: number): number {
-  return Math.min(max, Math.max(min, value));
 }

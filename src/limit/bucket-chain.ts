@@ -27,12 +27,16 @@ export class BucketChain {
 
   /** Milliseconds until all have a token, if nobody else takes one; 0 when they have. */
   waitMs(nowMs: number): number {
-    const pauseMs = this.#pausedUntilMs - nowMs;
-    let waitMs = pauseMs > ROUNDING_MS ? pauseMs : 0;
+    let waitMs = this.ownWaitMs(nowMs);
     if (this.#channel !== null) waitMs = Math.max(waitMs, this.#channel.waitMs(nowMs));
     if (this.#tenant !== null) waitMs = Math.max(waitMs, this.#tenant.waitMs(nowMs));
-    if (this.#destination !== null) waitMs = Math.max(waitMs, this.#destination.waitMs(nowMs));
     return waitMs;
+  }
+
+  /** Milliseconds until nothing but a shared bucket is in the way: the destination's own bucket, and its pause. */
+  ownWaitMs(nowMs: number): number {
+    const pauseMs = this.#pausedUntilMs - nowMs;
+    return Math.max(pauseMs > ROUNDING_MS ? pauseMs : 0, this.#destination?.waitMs(nowMs) ?? 0);
   }
 
   /** Reserves a token of each, or of none. Each reservation must be spent once. */

@@ -1,14 +1,6 @@
 /** What is reported of a destination that only fails: percent of the time to its end; at 100 it is disabled. */
 export type DisableNotice = 50 | 70 | 90 | 100;
 
-/** What of it survives a move to another process; times are spans. */
-export interface DisableClockSnapshot {
-  /** Null: its last attempt did not fail. */
-  readonly failingForMs: number | null;
-  /** How many of the notices were given since its last success. */
-  readonly noticesGiven: number;
-}
-
 const NOTICES: readonly DisableNotice[] = [50, 70, 90, 100];
 
 /**
@@ -66,18 +58,6 @@ export class DisableClock {
     if (this.isDisabled) return false;
     this.#set(this.#failingSinceMs, NOTICES.length);
     return true;
-  }
-
-  snapshot(nowMs: number): DisableClockSnapshot {
-    const failingForMs = nowMs - this.#failingSinceMs;
-    return {
-      failingForMs: Number.isNaN(failingForMs) ? null : failingForMs,
-      noticesGiven: this.#noticesGiven,
-    };
-  }
-
-  restore({ failingForMs, noticesGiven }: DisableClockSnapshot, nowMs: number): void {
-    this.#set(failingForMs === null ? NaN : nowMs - failingForMs, noticesGiven);
   }
 
   /** The one place where the state changes: healthy is NaN, disabled is every notice given. */

@@ -43,6 +43,8 @@ export const laneSlots = {
   destinationsDisabled: 34,
   /** Written by main alone: until when, monotonic, the lane may send (`ingest/lease.ts`); 0: for ever. */
   leaseUntilMs: 35,
+  deliveriesBehindKeys: 36,
+  recordsDuplicate: 37,
 } as const;
 export type LaneSlotName = keyof typeof laneSlots;
 export type LaneSlot = (typeof laneSlots)[LaneSlotName];
@@ -51,6 +53,7 @@ export type LaneSlot = (typeof laneSlots)[LaneSlotName];
 export const GAUGE_SLOTS: readonly LaneSlot[] = [
   laneSlots.inFlight,
   laneSlots.queuedDeliveries,
+  laneSlots.deliveriesBehindKeys,
   laneSlots.openRecords,
   laneSlots.openBytes,
   laneSlots.connections,

@@ -35,23 +35,33 @@ export const LOG_EVENTS = {
   },
   partition_counts_differ: {
     level: 'warn',
-    text: 'source topics have different numbers of partitions, so limits and order of a tenant hold per process only',
+    text: 'source topics have different numbers of partitions, so limits and order of a tenant hold per process only; kafka.rekey makes them equal',
   },
   tenant_on_several_partitions: {
     level: 'warn',
-    text: 'events of a tenant are in several partitions, so its limits and order hold per process only; told of the first 20 tenants',
+    text: 'events of a tenant are in several partitions, so its limits and order hold per process only; key their topics by tenant, or name these in kafka.rekey; told of the first 20 tenants',
   },
   kafka_error: { level: 'warn', text: 'Kafka client error; the client reconnects by itself' },
   partitions_assigned: { level: 'info', text: 'partitions assigned' },
   partitions_revoked: { level: 'info', text: 'partitions revoked' },
   partition_paused: { level: 'debug', text: 'partition paused by a bound' },
   partition_resumed: { level: 'debug', text: 'partition resumed' },
+  offsets_committed: { level: 'debug', text: 'offsets committed' },
   commit_failed: { level: 'warn', text: 'offset commit failed; a later one repeats it' },
   lease_lapsed: {
     level: 'warn',
     text: 'this process stood still for so long that it may have lost its partitions; it sends nothing until the broker confirms them',
   },
   poll_failed: { level: 'warn', text: 'a poll failed; polling goes on' },
+
+  rekey_begins_at_group: {
+    level: 'info',
+    text: 'these partitions were never rekeyed, and the pipeline’s own group has read them: rekeying goes on where it stands',
+  },
+  rekey_failed: {
+    level: 'warn',
+    text: 'producing to the topic keyed by tenant failed; it is tried again, and the topics that are rekeyed are read no further meanwhile',
+  },
 
   schema_lookup_failed: {
     level: 'warn',
@@ -90,6 +100,38 @@ export const LOG_EVENTS = {
     level: 'error',
     text: 'ClickHouse refuses ledger rows for good; nothing is committed until that is fixed',
   },
+
+  ledger_awaited: {
+    level: 'warn',
+    text: 'the ledger does not answer, and is asked again: what it holds must be known before anything is sent (start --allow-duplicates goes on without)',
+  },
+  ledger_answers: { level: 'info', text: 'the ledger answers' },
+  ledger_skipped: {
+    level: 'error',
+    text: 'the ledger does not answer, and --allow-duplicates is set: what it holds of these partitions is delivered again',
+  },
+  ledger_overflow_started: {
+    level: 'warn',
+    text: 'ClickHouse does not take ledger rows in time: batches go to the overflow topic',
+  },
+  ledger_overflow_ended: {
+    level: 'info',
+    text: 'ClickHouse takes ledger rows again; what is in the overflow topic is drained',
+  },
+  ledger_overflow_failed: {
+    level: 'warn',
+    text: 'the overflow topic does not take a ledger batch either; it is tried again, and ingest pauses at its bound',
+  },
+  ledger_overflow_read: {
+    level: 'info',
+    text: 'the overflow topic was read, to know what is delivered',
+  },
+  ledger_overflow_foreign: {
+    level: 'error',
+    text: 'a record of the overflow topic is none of a ledger batch; it is left there and passed over',
+  },
+  ledger_drain_failed: { level: 'warn', text: 'draining the overflow topic failed; it is tried again' },
+  ledger_drained: { level: 'info', text: 'what was in the overflow topic is in the ledger' },
 
   http_listening: { level: 'info', text: 'HTTP surface listening' },
   http_handler_failed: { level: 'warn', text: 'an HTTP request could not be answered' },

@@ -22,10 +22,12 @@ export interface MainStats {
   /** Tenants that came in more than one partition number. */
   readonly tenantsOnSeveralPartitions: number;
   readonly ledger: LedgerStats;
+  readonly overflow: OverflowStats;
   readonly deadLetters: HandoverStats;
   readonly badEvents: HandoverStats;
   /** To delay topics, hops from one to the next included. */
   readonly retries: HandoverStats;
+  readonly rekey: RekeyStats;
   readonly schemaLookups: SchemaLookupStats;
 }
 
@@ -50,9 +52,31 @@ export interface LedgerStats {
   readonly pendingBytes: number;
 }
 
+/** Batches of one ledger table each that went, or came back, by the overflow topic. */
+export interface OverflowStats {
+  /** Acknowledged by the broker. */
+  readonly batches: number;
+  readonly rows: number;
+  readonly failures: number;
+  /** Inserted into the ledger, whichever process had written them. */
+  readonly drainedBatches: number;
+  readonly drainedRows: number;
+  readonly drainFailures: number;
+  /** Of the partitions that this process drains. */
+  readonly waitingBatches: number;
+}
+
 export interface HandoverStats {
   /** Acknowledged by the broker. */
   readonly produced: number;
+  readonly failed: number;
+  readonly pending: number;
+}
+
+/** Records of `kafka.rekey.topics` on their way to the topic keyed by tenant. */
+export interface RekeyStats {
+  /** Acknowledged by the broker. */
+  readonly moved: number;
   readonly failed: number;
   readonly pending: number;
 }

@@ -1,3 +1,5 @@
+import { PROCESS_METRICS } from './process-metrics.ts';
+
 /**
  * Every metric the program exposes. `docs/metrics.md`, the dashboard and the
  * alert rules are checked against this table; `metrics.ts` has one reader for
@@ -152,7 +154,7 @@ export const METRICS = {
   eventdispatch_records_undelivered_total: {
     type: 'counter',
     unit: 'records',
-    labels: { outcome: ['invalid', 'no_route', 'filtered'] },
+    labels: { outcome: ['invalid', 'no_route', 'filtered', 'duplicate'] },
     help: 'Records that ended without a delivery, by outcome.',
   },
   eventdispatch_attempts_total: {
@@ -225,6 +227,12 @@ export const METRICS = {
     unit: 'deliveries',
     labels: {},
     help: 'Deliveries that wait in a lane for a token, a slot or their next attempt.',
+  },
+  eventdispatch_deliveries_behind_keys: {
+    type: 'gauge',
+    unit: 'deliveries',
+    labels: {},
+    help: 'Deliveries to destinations with an order that wait in a lane for another of their key to end.',
   },
   eventdispatch_token_waits_total: {
     type: 'counter',
@@ -310,6 +318,24 @@ export const METRICS = {
     labels: {},
     help: 'Encoded bytes of ledger rows that ClickHouse has not acknowledged yet.',
   },
+  eventdispatch_overflow_batches_total: {
+    type: 'counter',
+    unit: 'count',
+    labels: { direction: ['written', 'drained'], result: ['ok', 'failed'] },
+    help: 'Ledger batches, by table, written to the overflow topic, and inserted from it. A failed one is tried again.',
+  },
+  eventdispatch_overflow_rows_total: {
+    type: 'counter',
+    unit: 'rows',
+    labels: { direction: ['written', 'drained'] },
+    help: 'Ledger rows written to the overflow topic, and inserted from it.',
+  },
+  eventdispatch_overflow_waiting_batches: {
+    type: 'gauge',
+    unit: 'count',
+    labels: {},
+    help: 'Ledger batches in the partitions of the overflow topic that this process drains.',
+  },
   eventdispatch_handovers_total: {
     type: 'counter',
     unit: 'records',
@@ -322,6 +348,18 @@ export const METRICS = {
     labels: { to: ['dead_letter', 'bad_event', 'retry'] },
     help: 'Records produced that the broker has not acknowledged yet.',
   },
+  eventdispatch_rekeyed_records_total: {
+    type: 'counter',
+    unit: 'records',
+    labels: { result: ['ok', 'failed'] },
+    help: 'Records of kafka.rekey.topics produced to the topic keyed by tenant. A failed one is produced again.',
+  },
+  eventdispatch_rekey_pending_records: {
+    type: 'gauge',
+    unit: 'records',
+    labels: {},
+    help: 'Records of kafka.rekey.topics that were produced and that the broker has not acknowledged yet.',
+  },
   eventdispatch_schema_lookups_total: {
     type: 'counter',
     unit: 'count',
@@ -330,41 +368,6 @@ export const METRICS = {
   },
 } as const satisfies Record<string, MetricDefinition>;
 export type MetricName = keyof typeof METRICS;
-
-/** What prom-client adds of the process and of Node; a test compares this list with what it registers. */
-export const PROCESS_METRICS: readonly string[] = [
-  'process_cpu_user_seconds_total',
-  'process_cpu_system_seconds_total',
-  'process_cpu_seconds_total',
-  'process_start_time_seconds',
-  'process_resident_memory_bytes',
-  'process_virtual_memory_bytes',
-  'process_heap_bytes',
-  'process_open_fds',
-  'process_max_fds',
-  'nodejs_eventloop_lag_seconds',
-  'nodejs_eventloop_lag_min_seconds',
-  'nodejs_eventloop_lag_max_seconds',
-  'nodejs_eventloop_lag_mean_seconds',
-  'nodejs_eventloop_lag_stddev_seconds',
-  'nodejs_eventloop_lag_p50_seconds',
-  'nodejs_eventloop_lag_p90_seconds',
-  'nodejs_eventloop_lag_p99_seconds',
-  'nodejs_active_resources',
-  'nodejs_active_resources_total',
-  'nodejs_active_handles',
-  'nodejs_active_handles_total',
-  'nodejs_active_requests',
-  'nodejs_active_requests_total',
-  'nodejs_heap_size_total_bytes',
-  'nodejs_heap_size_used_bytes',
-  'nodejs_external_memory_bytes',
-  'nodejs_heap_space_size_total_bytes',
-  'nodejs_heap_space_size_used_bytes',
-  'nodejs_heap_space_size_available_bytes',
-  'nodejs_version_info',
-  'nodejs_gc_duration_seconds',
-];
 
 /** The names of all series a scrape carries: a histogram's three suffixed ones instead of its own. */
 export function seriesNames(): string[] {

@@ -100,6 +100,7 @@ const READERS: Readonly<Record<MetricName, Reader>> = {
     invalid: laneSlots.recordsInvalid,
     no_route: laneSlots.recordsUnrouted,
     filtered: laneSlots.recordsFiltered,
+    duplicate: laneSlots.recordsDuplicate,
   }),
   eventdispatch_attempts_total: laneSums('class', attemptSlots),
   eventdispatch_attempt_duration_seconds: laneHistogram('attempt'),
@@ -117,6 +118,7 @@ const READERS: Readonly<Record<MetricName, Reader>> = {
   eventdispatch_retries_scheduled_total: laneSum(laneSlots.retriesScheduled),
   eventdispatch_requests_in_flight: laneSum(laneSlots.inFlight),
   eventdispatch_deliveries_queued: laneSum(laneSlots.queuedDeliveries),
+  eventdispatch_deliveries_behind_keys: laneSum(laneSlots.deliveriesBehindKeys),
   eventdispatch_token_waits_total: laneSum(laneSlots.tokenWaits),
   eventdispatch_origin_waits_total: laneSum(laneSlots.originWaits),
   eventdispatch_request_body_bytes_total: laneSum(laneSlots.requestBytes),
@@ -135,10 +137,21 @@ const READERS: Readonly<Record<MetricName, Reader>> = {
   eventdispatch_ledger_insert_seconds_total: ({ main }) => single(main.ledger.insertSeconds),
   eventdispatch_ledger_pending_rows: ({ main }) => single(main.ledger.pendingRows),
   eventdispatch_ledger_pending_bytes: ({ main }) => single(main.ledger.pendingBytes),
+  eventdispatch_overflow_batches_total: ({ main: { overflow } }) => [
+    ...byResult(overflow.batches, overflow.failures, { direction: 'written' }),
+    ...byResult(overflow.drainedBatches, overflow.drainFailures, { direction: 'drained' }),
+  ],
+  eventdispatch_overflow_rows_total: ({ main: { overflow } }) => [
+    { labels: { direction: 'written' }, value: overflow.rows },
+    { labels: { direction: 'drained' }, value: overflow.drainedRows },
+  ],
+  eventdispatch_overflow_waiting_batches: ({ main }) => single(main.overflow.waitingBatches),
   eventdispatch_handovers_total: ({ main }) =>
     perHandover(main, (stats, to) => byResult(stats.produced, stats.failed, to)),
   eventdispatch_handovers_pending: ({ main }) =>
     perHandover(main, (stats, labels) => [{ labels, value: stats.pending }]),
+  eventdispatch_rekeyed_records_total: ({ main }) => byResult(main.rekey.moved, main.rekey.failed),
+  eventdispatch_rekey_pending_records: ({ main }) => single(main.rekey.pending),
   eventdispatch_schema_lookups_total: ({ main }) =>
     Object.entries(main.schemaLookups).map(([result, value]) => ({
       labels: { result },

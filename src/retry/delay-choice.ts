@@ -1,10 +1,3 @@
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1_000],
-] as const;
-
 /**
  * A delay that ends so little after the due time is taken whole: due times hold
  * within 1 s or 10 %, and the milliseconds between the choice of a due time and
@@ -36,12 +29,4 @@ export function delayFor(delaysMs: readonly number[], remainingMs: number): numb
  */
 export function isHopNeeded(dueMs: number, nowMs: number): boolean {
   return dueMs > nowMs;
-}
-
-/** The name of a delay's topic: `eventdispatch.retry.30s`. Different delays have different names. */
-export function topicOf(prefix: string, delayMs: number): string {
-  for (const [unit, unitMs] of UNITS) {
-    if (delayMs % unitMs === 0) return `${prefix}.${delayMs / unitMs}${unit}`;
-  }
-  return `${prefix}.${delayMs}ms`;
 }

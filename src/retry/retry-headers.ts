@@ -1,28 +1,6 @@
 import type { RecordHeader } from '../domain/record.ts';
-
-/** What a retry record says about the one delivery that it is. */
-export interface RetryHeaders {
-  /** Where the record was first: that of the source topic, however often it was handed over since. */
-  readonly sourceTopic: string;
-  readonly sourcePartition: number;
-  readonly sourceOffset: number;
-  readonly sourceTimestampMs: number;
-  readonly tenant: string;
-  readonly eventId: string;
-  readonly eventType: string;
-  readonly deliveryId: string;
-  readonly destinationId: string;
-  /** Charged so far. */
-  readonly attempts: number;
-  /** When its first attempt was considered, Unix epoch milliseconds. */
-  readonly firstSeenMs: number;
-  /** Not before this, Unix epoch milliseconds. */
-  readonly dueMs: number;
-  /** Of the last attempt. */
-  readonly reason: string;
-  /** HTTP status of the last attempt, 0 when there was none. */
-  readonly status: number;
-}
+import { isRekeyHeader } from '../domain/rekeyed-from.ts';
+import type { RetryHeaders } from '../domain/retry-headers.ts';
 
 /** Headers of a record that is no usable retry; the problem is short and of a closed vocabulary. */
 export interface RetryHeadersProblem {
@@ -96,7 +74,8 @@ export function encodeRetryHeaders(retry: RetryHeaders, original: readonly Recor
  * names they had then: what its event is built from.
  */
 export function originalHeaders(headers: readonly RecordHeader[]): RecordHeader[] {
-  return ownHeaders(headers).map((header) => {
+  const own = headers.filter(([name]) => !isOurs(name));
+  return own.map((header) => {
     const [name, bytes] = header;
     if (!name.startsWith(BASE64_PREFIX)) return header;
     const inside = fromBase64(Buffer.from(bytes).toString('latin1'));
@@ -106,10 +85,15 @@ export function originalHeaders(headers: readonly RecordHeader[]): RecordHeader[
 
 /**
  * A record's headers without those that we once added, in their order. A header of
- * its own that came back in Base64 stays so: the next topic gets the same bytes.
+ * its own that came back in Base64 stays so: the next topic gets the same bytes. Where
+ * `rekey` has moved it from stays as well, since that tells how its event is read.
  */
 export function ownHeaders(headers: readonly RecordHeader[]): RecordHeader[] {
-  return headers.filter(([name]) => !unwrapped(name).startsWith(PREFIX));
+  return headers.filter(([name]) => isRekeyHeader(name) || !isOurs(name));
+}
+
+function isOurs(name: string): boolean {
+  return unwrapped(name).startsWith(PREFIX);
 }
 
 /** Total: any headers are a retry's, or have a problem such as `tenant_missing`; work and memory are bounded by their number. */

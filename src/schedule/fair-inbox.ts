@@ -191,22 +191,6 @@ export class FairInbox<Batch, Tenant extends string | number = string> {
   }
 
   /**
-   * Takes out for good every entry the predicate is true of, wherever it is; it is
-   * asked once about each. The order of those that stay is kept.
-   */
-  dropWhere(isDropped: (batch: Batch, recordIndex: number, bytes: number) => boolean): void {
-    const entries = this.#entries;
-    const isEntryDropped = (entry: number): boolean =>
-      isDropped(entries.batch(entry), entries.recordIndex(entry), entries.bytes(entry));
-    for (const queue of this.#tenants.values()) {
-      const before = queue.size;
-      queue.dropWhere(isEntryDropped);
-      this.#size -= before - queue.size;
-      if (!queue.isParked) this.#ready -= before - queue.size;
-    }
-  }
-
-  /**
    * Moves every entry into one batch, since one that is left over keeps all of its
    * old batch alive. What is next stays the same.
    *

@@ -8,7 +8,6 @@ export interface OfKey<Item> {
 class Line<Item> {
   head: Item | null = null;
   tail: Item | null = null;
-  blockedSinceMs: number | null = null;
 }
 
 /**
@@ -20,31 +19,16 @@ class Line<Item> {
  *           └─► wait ─► (all before it have left) ─► go
  *
  * An item that may go holds its key until it leaves, through all of its attempts
- * and what lies between them. When they fail, the key is *blocked* from the first
- * `block` on; leaving ends that, and how long it may last is the caller's to judge:
- * to skip the item, end it and let it leave; to park the key, end the items that
- * `leave` returns too, until it returns none.
- *
- * A key with nothing in it is forgotten. What waits is bounded by the caller: while
- * `isFull`, it takes nothing more for this destination; an item offered all the
- * same waits like any other, since there is no other place for it.
+ * and what lies between them; how long that may last is the caller's to judge, and
+ * what waits is the caller's to bound. A key with nothing in it is forgotten.
  */
 export class KeyOrder<Item extends OfKey<Item>> {
-  readonly #maxWaiting: number;
   readonly #lines = new Map<string, Line<Item>>();
   #waiting = 0;
-
-  constructor(maxWaiting: number) {
-    this.#maxWaiting = maxWaiting;
-  }
 
   /** Items that wait behind another of their key. */
   get waiting(): number {
     return this.#waiting;
-  }
-
-  get isFull(): boolean {
-    return this.#waiting >= this.#maxWaiting;
   }
 
   /** Keys of which something may go. */
@@ -83,26 +67,8 @@ export class KeyOrder<Item extends OfKey<Item>> {
     line.head = next.nextOfKey;
     if (line.head === null) line.tail = null;
     next.nextOfKey = null;
-    line.blockedSinceMs = null;
     this.#waiting--;
     return next;
-  }
-
-  /**
-   * An attempt of the item that went has failed and it will be tried again.
-   *
-   * @returns how long the key is blocked, in ms: 0 at the item's first failure.
-   * @throws Error when nothing of this key went.
-   */
-  block(key: string, nowMs: number): number {
-    const line = this.#held(key);
-    line.blockedSinceMs ??= nowMs;
-    return nowMs - line.blockedSinceMs;
-  }
-
-  /** When the first attempt of the item that went has failed; null when none has. */
-  blockedSinceMs(key: string): number | null {
-    return this.#lines.get(key)?.blockedSinceMs ?? null;
   }
 
   /** Takes out for good what waits and the predicate is true of; it is asked once about each, in order of each key. */

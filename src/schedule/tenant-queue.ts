@@ -136,28 +136,6 @@ export class TenantQueue<Batch, Tenant> {
     return this.#entries.bytes(flow.head) || 1;
   }
 
-  /** Releases every entry the predicate is true of; it is asked once about each. */
-  dropWhere(isDropped: (entry: number) => boolean): void {
-    for (const queue of this.#classes) {
-      for (const flow of queue?.flows ?? []) {
-        let kept = NO_ENTRY;
-        for (let entry = flow.head, next; entry !== NO_ENTRY; entry = next) {
-          next = this.#entries.next(entry);
-          if (!isDropped(entry)) {
-            kept = entry;
-            continue;
-          }
-          if (kept === NO_ENTRY) flow.head = next;
-          else this.#entries.link(kept, next);
-          this.#entries.release(entry);
-          flow.queue.size--;
-          this.size--;
-        }
-        flow.tail = kept;
-      }
-    }
-  }
-
   forEach(visit: (entry: number) => void): void {
     for (const queue of this.#classes) {
       for (const flow of queue?.flows ?? []) {

@@ -5,15 +5,28 @@ import { CHECKS, DEFAULT_READINESS_LIMITS, evaluateReadiness } from '../../src/a
 import type { CheckName, ReadinessSnapshot } from '../../src/api/readiness.ts';
 
 const NOW = 1_000_000;
-const { pollStalledMs, ledgerStalledMs } = DEFAULT_READINESS_LIMITS;
+const { pollStalledMs, ledgerStalledMs, rekeyStalledMs } = DEFAULT_READINESS_LIMITS;
 
 const healthy: ReadinessSnapshot = {
   draining: false,
   lastPollMs: NOW - 20,
   kafka: { connected: true, lastError: null, assignedPartitions: 12 },
-  ledger: { state: 'ok', lastError: null, pendingRows: 10, pendingSinceMs: NOW - 300, lastAckMs: NOW - 500 },
+  ledger: {
+    state: 'ok',
+    lastError: null,
+    awaitedBecause: null,
+    isDiverting: false,
+    pendingRows: 10,
+    pendingSinceMs: NOW - 300,
+    lastAckMs: NOW - 500,
+  },
+  rekey: { lastPollMs: NOW - 20, lastError: null, waitingSinceMs: NOW - 100 },
   lanes: { alive: 2, expected: 2 },
 };
+const withRekey = (rekey: Partial<ReadinessSnapshot['rekey']>): ReadinessSnapshot => ({
+  ...healthy,
+  rekey: { lastPollMs: NOW - 20, lastError: null, waitingSinceMs: null, ...rekey },
+});
 const withLedger = (ledger: Partial<ReadinessSnapshot['ledger']>): ReadinessSnapshot => ({
   ...healthy,
   ledger: { ...healthy.ledger, ...ledger },
@@ -37,6 +50,13 @@ describe('ready', () => {
     }),
     'nothing was ever written': withLedger({ pendingRows: 0, pendingSinceMs: null, lastAckMs: null }),
     'a first row waits after a long silence': withLedger({ lastAckMs: 1, pendingSinceMs: NOW - 100 }),
+    'the ledger is away and rows go to the overflow': withLedger({
+      state: 'retrying',
+      lastError: 'ECONNREFUSED',
+      isDiverting: true,
+    }),
+    'nothing is rekeyed': { ...healthy, rekey: null },
+    'nothing waits to be rekeyed': withRekey({}),
     'the last poll is exactly at the limit': { ...healthy, lastPollMs: NOW - pollStalledMs },
   };
   test.each(Object.entries(green))('%s', (_, snapshot) => {
@@ -80,6 +100,42 @@ describe('not ready', () => {
       /a row has waited for 30001 ms/,
       withLedger({ pendingSinceMs: NOW - ledgerStalledMs - 1 }),
     ],
+    [
+      'partitions wait for what the ledger holds',
+      'ledger',
+      /not known yet, and partitions wait: ECONNREFUSED/,
+      withLedger({ awaitedBecause: 'ECONNREFUSED' }),
+    ],
+    [
+      'the overflow does not take rows either',
+      'ledger',
+      /a row has waited for 30001 ms/,
+      withLedger({ state: 'retrying', isDiverting: true, pendingSinceMs: NOW - ledgerStalledMs - 1 }),
+    ],
+    [
+      'the ledger refuses, and rows go to the overflow meanwhile',
+      'ledger',
+      /refused: no such column/,
+      withLedger({ state: 'alarm', lastError: 'no such column', isDiverting: true }),
+    ],
+    [
+      'the broker refuses what is rekeyed',
+      'rekey',
+      /produced again: no leader/,
+      withRekey({ lastError: 'no leader' }),
+    ],
+    [
+      'the broker acknowledges nothing that is rekeyed',
+      'rekey',
+      /acknowledged no record for 10001 ms/,
+      withRekey({ waitingSinceMs: NOW - rekeyStalledMs - 1 }),
+    ],
+    [
+      'rekeying stands still',
+      'rekey',
+      /no poll has returned for 10001 ms/,
+      withRekey({ lastPollMs: NOW - pollStalledMs - 1 }),
+    ],
     ['a lane is gone', 'lanes', /1 of 2 lanes run/, { ...healthy, lanes: { alive: 1, expected: 2 } }],
   ];
   test.each(red)('%s', (_, name, reason, snapshot) => {
@@ -100,10 +156,15 @@ test('ready exactly when every check is, and each failed one has a reason', () =
     ledger: fc.record({
       state: fc.constantFrom('ok' as const, 'retrying' as const, 'alarm' as const),
       lastError: text,
+      awaitedBecause: text,
+      isDiverting: fc.boolean(),
       pendingRows: fc.nat(),
       pendingSinceMs: since,
       lastAckMs: since,
     }),
+    rekey: fc.option(
+      fc.record({ lastPollMs: fc.integer({ min: 0, max: NOW }), lastError: text, waitingSinceMs: since }),
+    ),
     lanes: fc.record({ alive: fc.nat(4), expected: fc.nat(4) }),
   });
   fc.assert(

@@ -47,7 +47,7 @@ describe('the routes of the surface', () => {
   const readiness = (ready: boolean): Readiness => {
     const ok = { ok: true } as const;
     const ledger = ready ? ok : { ok: false, reason: 'inserts are refused', state: 'alarm' };
-    return { ready, checks: { running: ok, kafka: ok, pollLoop: ok, ledger, lanes: ok } };
+    return { ready, checks: { running: ok, kafka: ok, pollLoop: ok, ledger, rekey: ok, lanes: ok } };
   };
   const routes = (ready: boolean): readonly Route[] =>
     surfaceRoutes({

@@ -37,7 +37,7 @@ function writeConfig(name: string, text: string): string {
 }
 
 describe('help', () => {
-  test.each([[], ['start'], ['check-config'], ['migrate'], ['produce']])(
+  test.each([[], ['start'], ['check-config'], ['migrate'], ['produce'], ['query']])(
     'of %j has examples',
     (...command) => {
       const { code, out } = run([...command, '--help']);

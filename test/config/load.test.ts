@@ -22,6 +22,7 @@ describe('the file', () => {
         groupId: 'eventdispatch',
         groupProtocol: 'consumer',
         topics: ['events'],
+        rekey: null,
         deadLetterTopic: 'eventdispatch.dead-letter',
         badEventTopic: 'eventdispatch.bad-events',
         properties: {},
@@ -35,6 +36,8 @@ describe('the file', () => {
         password: '',
         database: 'eventdispatch',
         embeddedPath: null,
+        cluster: null,
+        ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
       },
       schemas: { folder: path.join(ROOT, 'schemas'), registry: null },
       delivery: {

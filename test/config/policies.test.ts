@@ -6,11 +6,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { delayTopicName } from '../../src/config/delay-topics.ts';
 import { describeConfig } from '../../src/config/mask.ts';
 import { PRIORITIES } from '../../src/domain/destination.ts';
 import type { Destination } from '../../src/domain/destination.ts';
-import { topicOf } from '../../src/retry/delay-choice.ts';
 import { load, MINIMAL, problemsOf } from './support.ts';
 
 const withDefaults = (defaults: string, own = ''): Destination => {
@@ -235,14 +233,6 @@ lanes: { tenantShare: 25%, weights: { bulk: 3 }, stallTimeout: 2s }
       tenants: { default: null, byTenant: { acme: { ratePerSecond: 3, burst: 3 } } },
     });
     expect(config.fields.default.priority).toEqual({ from: 'constant', value: 'low' });
-  });
-
-  test('a delay topic is called here as where it is made', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 100, max: 7 * 86_400_000 }), (delayMs) => {
-        expect(delayTopicName('p', delayMs)).toBe(topicOf('p', delayMs));
-      }),
-    );
   });
 });
 

@@ -323,6 +323,21 @@ const cases: readonly Case[] = [
     says: 'eventdispatch.yaml:3 clickhouse.database: "a; drop" is not allowed; allowed: a name of letters, digits and `_`',
   },
   {
+    mistake: 'a cluster of the embedded engine',
+    yaml: `${MINIMAL}clickhouse: { cluster: production }\n`,
+    says: 'eventdispatch.yaml:3 clickhouse.cluster: "production" is not allowed without clickhouse.url: the embedded engine is alone',
+  },
+  {
+    mistake: 'a cluster name that SQL would not take',
+    yaml: `${MINIMAL}clickhouse: { url: 'http://clickhouse:8123', cluster: "a'; drop" }\n`,
+    says: 'eventdispatch.yaml:3 clickhouse.cluster: "a\'; drop" is not allowed; allowed: the name of a cluster (letters, digits, `_`, `-`, `.`), or a macro such as `{cluster}`',
+  },
+  {
+    mistake: 'rows kept for less than a restart may take',
+    yaml: `${MINIMAL}clickhouse: { ttl: { attempts: 2h } }\n`,
+    says: 'eventdispatch.yaml:3 clickhouse.ttl.attempts: "2h" is not allowed; allowed: a duration with a unit (ms, s, m, h, d), 1d to 36500d; or none',
+  },
+  {
     mistake: 'a schema folder that is not there',
     yaml: `${MINIMAL}schemas: { folder: nowhere }\n`,
     says: 'eventdispatch.yaml:3 schemas.folder: "nowhere" is not allowed: nowhere is no folder',

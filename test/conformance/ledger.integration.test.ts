@@ -2,11 +2,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
 import { UserError } from '../../src/domain/errors.ts';
-import { LedgerBatcher, type LedgerState } from '../../src/ledger/batcher.ts';
+import type { LedgerState } from '../../src/ledger/batch-sender.ts';
+import { LedgerBatcher } from '../../src/ledger/batcher.ts';
 import { openLedger, type Ledger } from '../../src/ledger/client.ts';
 import { startClickHouseOwner, type ClickHouseOwner } from '../support/clickhouse-owner.ts';
 import { waitFor } from '../support/wait.ts';
 import { attemptBytes, eventBytes } from '../ledger/sample-rows.ts';
+import { describeLedgerAnalysis } from './ledger-analysis.suite.ts';
 import { describeLedger } from './ledger.suite.ts';
 
 let owner: ClickHouseOwner;
@@ -25,9 +27,12 @@ const openOn = (database: string, url = owner.url): Promise<Ledger> =>
     database,
     embeddedPath: null,
     requestTimeoutMs: 2_000,
+    cluster: null,
+    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
   });
 
 describeLedger('ledger over HTTP', () => openOn('conformance'));
+describeLedgerAnalysis('analysis in a ledger over HTTP', () => openOn('analysis'));
 
 describe('failures on the way', () => {
   let ledger: Ledger;

@@ -10,7 +10,7 @@ import type { DeadLetterPlan } from '../../src/dead/plan.ts';
 import { scanDeadLetters } from '../../src/dead/scan.ts';
 import type { DeadState } from '../../src/dead/scan.ts';
 import { decodeRetryHeaders, encodeRetryHeaders } from '../../src/retry/retry-headers.ts';
-import type { RetryHeaders } from '../../src/retry/retry-headers.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
 import { ManualClock } from '../domain/manual-clock.ts';
 import { FakeTopic } from './dead-letters.ts';
 

@@ -15,9 +15,15 @@ const bounds: ReadBounds = { maxExcerptBytes: 10, maxResponseBytes: 40 };
 class Listener implements ExchangeListener<string> {
   readonly log: string[] = [];
   status = -1;
+  answers = 0;
 
   onSpent(): void {
     this.log.push('spent');
+  }
+
+  onAnswer(): void {
+    expect(this.log).toEqual(['spent']);
+    this.answers++;
   }
 
   onEnd(exchange: Exchange<string>): void {
@@ -125,6 +131,7 @@ test('over any legal order of events: spent once, ended once, released once, in 
       if (request.state !== 'done') request.fail(errorWith('UND_ERR_DESTROYED'));
       expect(request.listener.log).toEqual(['spent', 'end', 'release']);
       expect(request.listener.status).toBe(seen);
+      expect(request.listener.answers).toBe(seen === 0 ? 0 : 1);
       expect(classify(request.exchange).reason.startsWith('http_')).toBe(seen !== 0);
     }),
     { numRuns: 2_000 },
@@ -171,8 +178,10 @@ describe('an answer', () => {
     request.connect();
     for (let i = 0; i < 100; i++) request.headers(103, ['retry-after', '1']);
     expect(request.exchange).toMatchObject({ status: 0, hasRetryAfter: false });
+    expect(request.listener.answers).toBe(0);
     request.headers(204);
     expect(request.exchange.status).toBe(204);
+    expect(request.listener.answers).toBe(1);
   });
 
   test.each<[number, string[], boolean, string]>([

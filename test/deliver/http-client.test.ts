@@ -65,6 +65,7 @@ describe('over real sockets', () => {
     let released = false;
     const listener = {
       onSpent: () => undefined,
+      onAnswer: () => undefined,
       onEnd: (of: Exchange<null>) => {
         client.unwatch(of);
         endedMs = systemClock.monotonicMs();

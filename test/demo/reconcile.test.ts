@@ -88,6 +88,8 @@ beforeEach(async () => {
     database: 'eventdispatch',
     embeddedPath: null,
     requestTimeoutMs: 30_000,
+    cluster: null,
+    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
   });
   await ledger.migrate();
 });

@@ -52,6 +52,8 @@ describeWithKafka('dead letters', (kafka) => {
       database: 'eventdispatch',
       embeddedPath: null,
       requestTimeoutMs: 30_000,
+      cluster: null,
+      ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
     });
     await ledger.migrate();
     configFile = path.join(folder.path, 'eventdispatch.yaml');

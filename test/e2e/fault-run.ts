@@ -1,6 +1,6 @@
 import { deliveryId } from '../../src/domain/ids.ts';
 import type { SourceRecord } from '../../src/domain/record.ts';
-import { topicOf } from '../../src/retry/delay-choice.ts';
+import { delayTopicName } from '../../src/domain/delay-topic.ts';
 import type { Sample } from '../../src/samples/generator.ts';
 import type { DispatcherProcess } from '../support/dispatcher.ts';
 import type { KafkaTools } from '../support/kafka-tools.ts';
@@ -132,7 +132,7 @@ export class FaultRun {
   async quiet(timeoutMs = QUIET_TIMEOUT_MS): Promise<void> {
     const topics = [
       this.scenario.topic,
-      ...Object.values(DELAYS).map((delayMs) => topicOf(this.#topicPrefix, delayMs)),
+      ...Object.values(DELAYS).map((delayMs) => delayTopicName(this.#topicPrefix, delayMs)),
     ];
     let state = '';
     await waitFor(

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { deliveryId } from '../../src/domain/ids.ts';
 import type { RecordHeader, SourceRecord } from '../../src/domain/record.ts';
-import type { RetryHeaders } from '../../src/retry/retry-headers.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
 import { decodeRetryHeaders } from '../../src/retry/retry-headers.ts';
 import type { Sample } from '../../src/samples/generator.ts';
 import type { DispatcherProcess } from '../support/dispatcher.ts';

@@ -13,7 +13,7 @@ import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 import { deliveryId } from '../../src/domain/ids.ts';
 import { openLedger, type Ledger } from '../../src/ledger/client.ts';
-import { topicOf } from '../../src/retry/delay-choice.ts';
+import { delayTopicName } from '../../src/domain/delay-topic.ts';
 
 export interface ScenarioOptions {
   readonly kafka: KafkaTools;
@@ -88,6 +88,8 @@ export class Scenario {
       database: 'eventdispatch',
       embeddedPath: null,
       requestTimeoutMs: 30_000,
+      cluster: null,
+      ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
     });
     const scenario = new Scenario(options, receiver, owner, ledger);
     await options.kafka.createTopics([
@@ -108,7 +110,7 @@ export class Scenario {
 
   /** Shortest first. They are there once a dispatcher has started; the delays are those of the scenario. */
   get delayTopics(): readonly string[] {
-    return DELAYS_MS.map((delayMs) => topicOf(`${this.topic}.retry`, delayMs));
+    return DELAYS_MS.map((delayMs) => delayTopicName(`${this.topic}.retry`, delayMs));
   }
 
   /** Starts one more dispatcher of the same group; `config` is merged over the scenario's. */

@@ -16,6 +16,8 @@ import { failToStart, type StartFailure } from './start-failure.ts';
 
 const OK: ExitStatus = { code: 0, signal: null };
 const TIMEOUT_MS = 60_000;
+/** A start takes a second or two. */
+const LEDGER_WAIT_MS = 6_000;
 const PARTITIONS = 6;
 
 describeWithKafka('the dispatcher as a process', (kafka) => {
@@ -183,13 +185,15 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
       expect(await owner.metric('eventdispatch_partitions_assigned')).toBe(allPartitions());
     });
 
-    it('names the ClickHouse that is not there', async () => {
+    it('waits for the ClickHouse that is not there, says so, and joins nothing meanwhile', async () => {
       const url = `http://127.0.0.1:${await freePort()}`;
-      const failure = await failToStart(
+      const waiting = await failToStart(
         startScenario.configuration({ http: { port: 0 }, clickhouse: { url } }),
-        TIMEOUT_MS,
+        LEDGER_WAIT_MS,
       );
-      expectOneLine(failure, `error: clickhouse.url: ${url} can't be used: `);
+      expect(waiting.output).toMatch(/"error":"[^"]*ECONNREFUSED[^"]*","event":"ledger_awaited"/);
+      expect(waiting.output).not.toContain('partitions_assigned');
+      expect([waiting.code, waiting.signal]).toEqual([null, 'SIGKILL']);
     });
 
     it('names the broker that is not there', async () => {

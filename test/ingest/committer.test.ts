@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { limits } from '../../src/domain/limits.ts';
 import type { TopicPartitionOffset } from '../../src/domain/record.ts';
 import type { Assignment } from '../../src/ingest/assignment.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
@@ -65,12 +66,12 @@ describe('asking whether the partitions are still its own', () => {
     expect(answers).toEqual([false]);
   });
 
-  test('needs no answer where nothing was ever admitted', () => {
+  test('is answered with no where nothing was ever admitted, which a process that was evicted then may have', () => {
     const { assignments, broker, committer } = open();
     assignments.begin({ topic: 't', partition: 0 });
     const answers: boolean[] = [];
     committer.affirm((isOwner) => answers.push(isOwner));
-    expect(answers).toEqual([true]);
+    expect(answers).toEqual([false]);
     expect(broker.asked).toEqual([]);
   });
 });
@@ -103,6 +104,23 @@ describe('a tick', () => {
     committer.tick();
     expect(broker.asked).toEqual([]);
   });
+});
+
+test('where half of what may be uncommitted is, a commit goes out at once, and one at a time', () => {
+  const { assignments, broker, committer } = open();
+  const a = assignments.begin(at(0));
+  const half = limits.uncommittedRecords / 2;
+  finish(a, ...Array.from({ length: half - 1 }, (_, offset) => offset));
+  committer.tickWhereMuch();
+  expect(broker.asked).toEqual([]);
+  finish(a, half - 1);
+  committer.tickWhereMuch();
+  finish(a, half);
+  committer.tickWhereMuch();
+  expect(broker.asked).toEqual([[at(half)]]);
+  committer.answer(null, [at(half)]);
+  committer.tickWhereMuch();
+  expect(broker.asked).toHaveLength(1);
 });
 
 describe('a refused commit', () => {
@@ -217,6 +235,8 @@ test('over any order of work, refusals and late answers no commit goes back, and
         }
         committer.answer(error, offsets);
         expect(a.committed).toBeLessThanOrEqual(brokerHas);
+        // One record per offset, all of them settled.
+        expect(a.uncommitted).toBeGreaterThanOrEqual(next - Math.max(0, brokerHas));
       };
       for (const kind of steps) {
         if (kind === 'finish') finish(a, next++);
@@ -228,6 +248,7 @@ test('over any order of work, refusals and late answers no commit goes back, and
         answer(null);
       }
       expect(brokerHas).toBe(a.frontier.position);
+      expect(a.uncommitted).toBe(0);
     }),
   );
 });

@@ -89,6 +89,22 @@ test('a partition’s window bounds what is open of it', async () => {
   expect(bench.feed.admitted).toHaveLength(window + 5);
 });
 
+test('what is not committed is bounded, too: a crash leaves all of it to be looked up', async () => {
+  const [window, bound] = [limits.partitionWindowRecords, limits.uncommittedRecords];
+  const log = logOf(0, new Array<string>(bound + 5).fill('a'));
+  const bench = started(new IntakeBench([log], 1, { maxRecords: 1e6, maxBytes: 1e9 }));
+  await bench.poll(log.length);
+  for (let released = 0; released < bound; released += window) bench.release(window);
+  expect(bench.feed.admitted).toHaveLength(bound);
+  const assignment = bench.assignments.find('t', 0)!;
+  assignment.onCommitAsked(assignment.frontier.position);
+  bench.intake.onRoom();
+  expect(bench.feed.admitted).toHaveLength(bound);
+  assignment.onCommitted(assignment.commitRequested);
+  bench.intake.onRoom();
+  expect(bench.feed.admitted).toHaveLength(bound + 5);
+});
+
 describe('a partition that is given up', () => {
   test('admits nothing more, and is not left paused: it may come back to this process', async () => {
     const log = logOf(0, ['a', 'a', 'a', 'a']);

@@ -65,6 +65,7 @@ class Process {
         return Promise.resolve();
       },
       onError: (message) => log.push(`error ${message}`),
+      onRecoveryFailed: (error) => log.push(`recovery failed: ${String(error)}`),
       ...change,
     });
   }
@@ -103,7 +104,7 @@ describe('taking on', () => {
     process.ownership.onAssign([here]);
     await vi.advanceTimersByTimeAsync(5_000);
     expect(recover).toHaveBeenCalledTimes(3);
-    const failed = 'error recovery: Error: ledger down';
+    const failed = 'recovery failed: Error: ledger down';
     expect(process.log).toEqual([failed, failed, 'begin t/0', 'assign t/0']);
   });
 

@@ -9,6 +9,7 @@ import {
   ensurePipelineTopics,
   type PipelineTopics,
   type TopicAdmin,
+  type WantedRekey,
 } from '../../src/kafka/pipeline-topics.ts';
 
 class Cluster implements TopicAdmin {
@@ -79,6 +80,7 @@ describe('what is not there', () => {
     const cluster = new Cluster({ events: 6 });
     expect(await ensure(cluster)).toEqual({
       partitions: 6,
+      rekeyedPartitions: null,
       created: ['retry.1s', 'retry.1d', 'dead', 'bad'],
       unequal: [],
       missing: [],
@@ -102,6 +104,20 @@ describe('what is not there', () => {
       'max.message.bytes': '1234',
     });
     expect(cluster.settings.get('dead')).toEqual({});
+  });
+
+  test('as the overflow of the ledger loses nothing either, and may have any number of partitions', async () => {
+    const cluster = new Cluster({ events: 6, 'retry.1s': 6, 'retry.1d': 6, dead: 1, bad: 1 });
+    const wanted = { sources: ['events'], delays: DELAYS, others: ['dead', 'bad'], kept: ['overflow'] };
+    expect((await ensurePipelineTopics(cluster, wanted, 1_234)).created).toEqual(['overflow']);
+    expect(cluster.settings.get('overflow')).toEqual({
+      'cleanup.policy': 'delete',
+      'retention.ms': String(14 * 86_400_000),
+      'retention.bytes': '-1',
+      'max.message.bytes': '1234',
+    });
+    cluster.topics.set('overflow', 1);
+    expect((await ensurePipelineTopics(cluster, wanted, 1_234)).created).toEqual([]);
   });
 
   test('is waited for until it is seen', async () => {
@@ -197,4 +213,81 @@ test('a cluster that does not answer is told in one line', async () => {
   expect(await problems(ensure(cluster))).toEqual([
     'kafka.brokers: the topics could not be listed: Local: Broker transport failure',
   ]);
+});
+
+describe('the topic keyed by tenant', () => {
+  const rekey = { topics: ['orders'], topic: 'rekeyed', partitions: null };
+  const ensureRekeyed = (
+    cluster: Cluster,
+    sources: readonly string[],
+    change: Partial<WantedRekey> = {},
+  ): Promise<PipelineTopics> =>
+    ensurePipelineTopics(
+      cluster,
+      { sources, rekey: { ...rekey, ...change }, delays: DELAYS, others: [] },
+      1_234,
+    );
+
+  test('is made with as many partitions as the pipeline’s other topics have, and keeps what is in it', async () => {
+    const cluster = new Cluster({ events: 6, orders: 3 });
+    expect(await ensureRekeyed(cluster, ['events'])).toEqual({
+      partitions: 6,
+      rekeyedPartitions: 6,
+      created: ['retry.1s', 'retry.1d', 'rekeyed'],
+      unequal: [],
+      missing: [],
+    });
+    expect((await cluster.list()).get('rekeyed')).toBe(6);
+    expect(cluster.settings.get('rekeyed')).toEqual({
+      'cleanup.policy': 'delete',
+      'retention.ms': String(14 * 86_400_000),
+      'retention.bytes': '-1',
+      'max.message.bytes': '1234',
+    });
+  });
+
+  test.each([
+    ['where there is no other topic, as the topics it is made of', { orders: 3 }, {}, 3],
+    ['or as it has itself', { orders: 3, rekeyed: 9 }, {}, 9],
+    ['or as is said', { orders: 3 }, { partitions: 5 }, 5],
+  ] as const)('%s', async (_, topics, change, partitions) => {
+    const cluster = new Cluster(topics);
+    expect(await ensureRekeyed(cluster, [], change)).toMatchObject({
+      partitions,
+      rekeyedPartitions: partitions,
+    });
+    expect((await cluster.list()).get('retry.1s')).toBe(partitions);
+  });
+
+  test('with another number of partitions is refused by name', async () => {
+    const cluster = new Cluster({ events: 6, orders: 3, rekeyed: 4 });
+    expect(await problems(ensureRekeyed(cluster, ['events']))).toEqual([
+      'kafka.rekey: topic rekeyed has 4 partitions and needs 6; make them equal, or set kafka.rekey.partitions or another kafka.rekey.topic',
+    ]);
+  });
+
+  test('of other partitions than the sources by choice is told, and delay topics have the most', async () => {
+    const cluster = new Cluster({ events: 6, orders: 3 });
+    expect(await ensureRekeyed(cluster, ['events'], { partitions: 8 })).toMatchObject({
+      partitions: 8,
+      unequal: [
+        ['events', 6],
+        ['rekeyed', 8],
+      ],
+    });
+  });
+
+  test('is not counted twice, nor a topic of another number that goes through it', async () => {
+    const cluster = new Cluster({ events: 6, orders: 3, rekeyed: 6 });
+    expect(await ensureRekeyed(cluster, ['events'])).toMatchObject({ partitions: 6, unequal: [] });
+  });
+
+  test('without a topic to make it of is told', async () => {
+    expect(await ensureRekeyed(new Cluster({ events: 6 }), ['events'])).toMatchObject({
+      missing: ['orders'],
+    });
+    expect(await problems(ensureRekeyed(new Cluster({}), []))).toEqual([
+      'kafka.rekey.topics: none of orders is there; create it first, since the delay topics get as many partitions',
+    ]);
+  });
 });

@@ -2,13 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import type { KafkaConfig } from '../../src/config/config.ts';
 import { limits } from '../../src/domain/limits.ts';
-import { consumerProperties, producerProperties } from '../../src/kafka/properties.ts';
+import { consumerProperties, overflowProperties, producerProperties } from '../../src/kafka/properties.ts';
 
 const kafka: KafkaConfig = {
   brokers: 'configured:9092',
   groupId: 'dispatch',
   groupProtocol: 'consumer',
   topics: ['events'],
+  rekey: null,
   deadLetterTopic: 'dead',
   badEventTopic: 'bad',
   properties: { 'security.protocol': 'sasl_ssl', 'socket.timeout.ms': 1_000 },
@@ -84,10 +85,24 @@ describe('the producer', () => {
     });
   });
 
-  test('takes the largest record there may be, headers included, and bounds its queue', () => {
+  test('takes the largest record there may be, headers included, and bounds its queue to one more than hand-overs take', () => {
     const properties = producerProperties(kafka, 'b');
     expect(properties['message.max.bytes']).toBeGreaterThan(limits.recordMaxBytes);
-    expect(properties['queue.buffering.max.kbytes']).toBe(limits.handoverPendingBytes / 1024);
+    const largestBytes = Number(properties['message.max.bytes']);
+    expect(properties['queue.buffering.max.kbytes']).toBe((limits.handoverPendingBytes + largestBytes) / 1024);
     expect(properties).toMatchObject({ 'linger.ms': 9 });
+  });
+});
+
+describe('the drainer of the ledger’s overflow', () => {
+  test('is of a group of its own, and begins with the oldest, whatever is configured', () => {
+    const latest = { ...kafka, consumerProperties: { 'auto.offset.reset': 'latest' } };
+    expect(overflowProperties(latest, 'here:9092', 'dispatch.overflow')).toMatchObject({
+      'bootstrap.servers': 'here:9092',
+      'group.id': 'dispatch.overflow',
+      'auto.offset.reset': 'earliest',
+      'enable.auto.commit': false,
+      'security.protocol': 'sasl_ssl',
+    });
   });
 });

@@ -37,7 +37,7 @@ test('one of a key goes at a time, the next when it has ended; other keys go mea
   const bench = new QueueBench();
   const queue = bench.queue({ order: 'key' });
   const [a1, a2, b1] = add(bench, queue, ['a1', 'a2', 'b1', 'a3', 'b2']) as [Delivery, Delivery, Delivery];
-  expect([bench.log, bench.queued, bench.load.waiting]).toEqual([['a1', 'b1'], 3, 3]);
+  expect([bench.log, bench.queued, bench.waiting]).toEqual([['a1', 'b1'], 3, 3]);
   bench.end(a1);
   expect(bench.log).toEqual(['a1', 'b1', 'a2']);
   bench.end(a2);
@@ -45,7 +45,7 @@ test('one of a key goes at a time, the next when it has ended; other keys go mea
   expect(bench.log).toEqual(['a1', 'b1', 'a2', 'a3', 'b2']);
   bench.endFirst();
   bench.endFirst();
-  expect([queue.isIdle, bench.queued, bench.load.waiting]).toEqual([true, 0, 0]);
+  expect([queue.isIdle, bench.queued, bench.waiting]).toEqual([true, 0, 0]);
 });
 
 test('what waits behind its key lets go of its batch', () => {
@@ -105,7 +105,7 @@ describe('an ended assignment', () => {
     expect(bench.log.slice(1).toSorted()).toEqual(['abandoned a1', 'abandoned a2', 'abandoned a4']);
     for (let i = 0; i < 4; i++) bench.endFirst();
     expect(bench.log.slice(4).filter((id) => id.startsWith('a'))).toEqual(['a3', 'a5']);
-    expect([queue.isIdle, bench.queued, bench.load.waiting]).toEqual([true, 0, 0]);
+    expect([queue.isIdle, bench.queued, bench.waiting]).toEqual([true, 0, 0]);
   });
 
   test('keeps its key while its attempt is in flight', () => {

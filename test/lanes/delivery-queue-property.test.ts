@@ -184,7 +184,7 @@ class Model {
   expectCounts(): void {
     const { bench, added, ended, delayed } = this;
     const waiting = added.length - ended.size - bench.inFlight.size - delayed.size;
-    expect([bench.queued, bench.load.waiting]).toEqual([waiting, waiting]);
+    expect([bench.queued, bench.waiting]).toEqual([waiting, waiting]);
     const inFlight = this.queues.reduce((sum, queue) => sum + queue.inFlight, 0);
     expect(inFlight).toBe(bench.inFlight.size);
   }

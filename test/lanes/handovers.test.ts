@@ -7,7 +7,8 @@ import { badEvent, deadLetter, retry } from '../../src/lanes/handovers.ts';
 import type { AttemptEntry } from '../../src/lanes/ledger-entries.ts';
 import { OpenRecord } from '../../src/lanes/open-record.ts';
 import type { Handover } from '../../src/lanes/protocol.ts';
-import { decodeRetryHeaders, type RetryHeaders } from '../../src/retry/retry-headers.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
+import { decodeRetryHeaders } from '../../src/retry/retry-headers.ts';
 import {
   assignmentOf,
   destinationOf,

@@ -1,6 +1,7 @@
 import { vi } from 'vitest';
 import { DeadlineWheel, type Deadlined } from '../../src/deliver/deadline-wheel.ts';
 import type { HttpClient } from '../../src/deliver/http-client.ts';
+import type { SeenEvents } from '../../src/duplicates/seen-events.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { Destination, RateLimit } from '../../src/domain/destination.ts';
 import type { FieldMapping } from '../../src/domain/event.ts';
@@ -42,6 +43,8 @@ export type Treatment =
   | { readonly kind: 'silence' };
 
 export interface LaneRecord {
+  /** Of the event; absent: one of its own. */
+  readonly id?: string;
   readonly tenant: string;
   readonly type: string;
   readonly key?: string;
@@ -111,6 +114,7 @@ export class LaneBench {
     destinations: readonly Destination[],
     connections: number,
     treatmentOf: (request: SentRequest) => Treatment,
+    seen: SeenEvents | null = null,
   ) {
     const clock = systemClock;
     this.counters = new LaneCounters(createLaneCounters(destinations.length));
@@ -151,17 +155,13 @@ export class LaneBench {
       },
     });
     const makers: TenantMakers = {
-      openBucket: () => null,
-      openQueue: (destination, { load, bucket }) =>
+      openTurns: () => null,
+      openQueue: (destination, { load }) =>
         new DeliveryQueue(
           destination,
           [],
           this.receiver.origin,
-          new Endpoint(
-            destination,
-            new BucketChain(null, bucket, bucketOf(destination.rateLimit)),
-            () => 0.5,
-          ),
+          new Endpoint(destination, new BucketChain(null, null, bucketOf(destination.rateLimit)), () => 0.5),
           load,
           {
             destination: this.counters.destination(destinations.indexOf(destination)),
@@ -177,6 +177,7 @@ export class LaneBench {
       weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
       clock,
       reader: { define: () => undefined, read: readPlainly } as unknown as EventReader,
+      seen,
       tenants: this.tenants,
       client,
       entries,
@@ -243,7 +244,7 @@ export class LaneBench {
         sequence,
         invalid: INVALID_REASONS.indexOf(record.invalid ?? 'none'),
         tenant: Buffer.from(record.invalid === undefined ? record.tenant : ''),
-        value: Buffer.from(JSON.stringify({ ...record, id: eventIdOf(assignment, sequence) })),
+        value: Buffer.from(JSON.stringify({ id: eventIdOf(assignment, sequence), ...record })),
       });
       sent.push(record);
     }

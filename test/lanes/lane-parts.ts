@@ -5,7 +5,7 @@ import type { Event, FieldMapping } from '../../src/domain/event.ts';
 import { ABSENT } from '../../src/domain/batch-layout.ts';
 import { RecordBytes } from '../../src/lanes/record-bytes.ts';
 import { OpenRecord, type LaneAssignment } from '../../src/lanes/open-record.ts';
-import type { RetryHeaders } from '../../src/retry/retry-headers.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
 
 /** The calls undici 7 makes on a handler; its own types call these the old ones. */
 export interface UndiciHandler {

@@ -73,6 +73,7 @@ class Bench {
         ledger: { batchMaxRows: 1, batchMaxBytes: 1, batchMaxAgeMs: 1, responseExcerptBytes: 0 },
         fields: { default: {}, byTopic: {} },
         limits: { channels: {}, tenants: { default: null, byTenant: {} } },
+        duplicates: null,
         weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
         lanes: LANES,
         instance: 'test',

@@ -6,7 +6,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Destination } from '../../src/domain/destination.ts';
 import type { RecordHeader } from '../../src/domain/record.ts';
-import { encodeRetryHeaders, type RetryHeaders } from '../../src/retry/retry-headers.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
+import { encodeRetryHeaders } from '../../src/retry/retry-headers.ts';
 import { laneSlots } from '../../src/observability/lane-slots.ts';
 import { headersOf, LaneBench, type LaneRecord, type RetryRecord, type Treatment } from './lane-bench.ts';
 import { breakerOf, destinationOf, retryHeadersOf, type SentRequest } from './lane-parts.ts';

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { OpenRecord } from '../../src/lanes/open-record.ts';
 import { Outbox } from '../../src/lanes/outbox.ts';
 import type { Handover, Settled } from '../../src/lanes/protocol.ts';
-import type { AttemptRow } from '../../src/ledger/rows.ts';
+import { RECORD_COLUMNS } from '../../src/ledger/columns.ts';
+import { NOTHING_SENT, type AttemptRow } from '../../src/ledger/rows.ts';
 import { doneIn, rowsIn } from './lane-bench.ts';
 import { assignmentOf, openRecordOf } from './lane-parts.ts';
 
@@ -39,12 +40,13 @@ function attemptOf(deliveryId: string, response = ''): AttemptRow {
     retryTopic: '',
     retryPartition: 0,
     retryOffset: 0,
+    ...NOTHING_SENT,
   };
   return { ...row, ...rest, deliveryId, response };
 }
 
-/** Eleven columns, as `encodeRecord` makes them. */
-const encoded = 'x\t'.repeat(11);
+/** As `encodeRecord` makes them. */
+const encoded = 'x\t'.repeat(RECORD_COLUMNS.length);
 
 describe('a message', () => {
   test('carries everything since the last one, once', () => {

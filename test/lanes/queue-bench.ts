@@ -126,8 +126,13 @@ export class QueueBench {
     this.end(first, how);
   }
 
+  /** All that waits of the tenant, as its load counts it. */
+  get waiting(): number {
+    return this.load.waiting + this.load.behindKeys;
+  }
+
   get queued(): number {
-    return this.counters.get(laneSlots.queuedDeliveries);
+    return this.counters.get(laneSlots.queuedDeliveries) + this.counters.get(laneSlots.deliveriesBehindKeys);
   }
 }
 

@@ -5,6 +5,7 @@ import { Alarm } from '../../src/lanes/alarm.ts';
 import { Delivery } from '../../src/lanes/delivery.ts';
 import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
 import { Endpoint } from '../../src/lanes/endpoint.ts';
+import { TokenTurns } from '../../src/lanes/token-turns.ts';
 import { Tenants, type Tenant, type TenantMakers } from '../../src/lanes/tenants.ts';
 import { BucketChain } from '../../src/limit/bucket-chain.ts';
 import { TokenBucket } from '../../src/limit/token-bucket.ts';
@@ -48,17 +49,17 @@ function open(): Opened {
     destinationOf('b', { rateLimit: { ratePerSecond: 1, burst: 1 } }),
   ]);
   const makers: TenantMakers = {
-    openBucket: () => {
+    openTurns: () => {
       const bucket = new TokenBucket(1, 1);
       buckets.push(bucket);
-      return bucket;
+      return new TokenTurns(bucket, clocks.alarm, () => 1);
     },
-    openQueue: (destination, { load, bucket }) => {
+    openQueue: (destination, { load, turns }) => {
       opened.push(destination.id);
       const own = destination.rateLimit && new TokenBucket(destination.rateLimit.ratePerSecond, 1);
       const endpoint = new Endpoint(
         destination,
-        new BucketChain(null, destination.rateLimit === null ? null : bucket, own),
+        new BucketChain(null, destination.rateLimit === null ? null : (turns?.bucket ?? null), own),
         () => 0,
       );
       const counters = { destination: lane.destination(0), lane };

@@ -10,7 +10,8 @@ import { BatchReader } from '../../src/lanes/batch-reader.ts';
 import type { Handover } from '../../src/lanes/protocol.ts';
 import { crashDeadLetter } from '../../src/lanes/worker-crash.ts';
 import { LEDGER_COLUMNS } from '../../src/ledger/columns.ts';
-import { encodeRetryHeaders, type RetryHeaders } from '../../src/retry/retry-headers.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
+import { encodeRetryHeaders } from '../../src/retry/retry-headers.ts';
 
 const OWN: readonly RecordHeader[] = [
   ['ce_id', Buffer.from('e-1')],

@@ -1,12 +1,8 @@
 /** What is added becomes durable exactly once and in order, whatever the ledger answers; nothing is ever dropped. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  LedgerBatcher,
-  type LedgerChunk,
-  type LedgerSink,
-  type LedgerState,
-} from '../../src/ledger/batcher.ts';
+import type { LedgerSink, LedgerState } from '../../src/ledger/batch-sender.ts';
+import { LedgerBatcher, type LedgerChunk } from '../../src/ledger/batcher.ts';
 import type { LedgerTable } from '../../src/ledger/columns.ts';
 import { LedgerError } from '../../src/ledger/errors.ts';
 import { settle, SimulatedTime } from './simulated-time.ts';
@@ -272,6 +268,7 @@ describe('when an insert fails', () => {
     expect(states).toEqual(['alarm', 'ok']);
     expect(batcher.health()).toEqual({
       state: 'ok',
+      isDiverting: false,
       lastError: null,
       pendingRows: 0,
       pendingSinceMs: null,

@@ -17,6 +17,8 @@ const CONFIG: ClickHouseConfig = {
   database: 'eventdispatch',
   embeddedPath: null,
   requestTimeoutMs: 30_000,
+  cluster: null,
+  ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
 };
 const TOKEN = 'ab'.repeat(32);
 

@@ -2,12 +2,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { UserError } from '../../src/domain/errors.ts';
 import { openLedger, type Ledger } from '../../src/ledger/client.ts';
-import { migrate, type Migration, type MigrationTarget } from '../../src/ledger/migrations.ts';
+import { migrate as migrateTo, type Migration, type MigrationTarget } from '../../src/ledger/migrations.ts';
+import { attemptBytes } from './sample-rows.ts';
 
 const createTable = (name: string): string =>
   `CREATE TABLE IF NOT EXISTS ${name} (a String) ENGINE = MergeTree ORDER BY a`;
 const ONE: Migration = { version: 1, name: 'one', statements: [createTable('one')] };
 const TWO: Migration = { version: 2, name: 'two', statements: [createTable('two'), createTable('two_b')] };
+
+const FOR_EVER = { eventsMs: null, attemptsMs: null, rollupsMs: null };
+const migrate = (target: MigrationTarget, migrations: readonly Migration[]): Promise<number[]> =>
+  migrateTo(target, { cluster: null, ttl: FOR_EVER }, migrations);
 
 let ledger: Ledger;
 beforeAll(async () => {
@@ -18,6 +23,8 @@ beforeAll(async () => {
     database: 'migrating',
     embeddedPath: null,
     requestTimeoutMs: 30_000,
+    cluster: null,
+    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
   });
 });
 afterAll(async () => {
@@ -106,5 +113,63 @@ describe('migrate', () => {
       /^migration 2 \(broken\) failed: .*SYNTAX_ERROR/,
     );
     expect(await migrate(target, [ONE, TWO])).toEqual([2]);
+  });
+});
+
+describe('how long rows are kept', () => {
+  const DAY_MS = 86_400_000;
+  const ran: string[] = [];
+  let target: MigrationTarget;
+  const keepFor = async (days: {
+    events?: number;
+    attempts?: number;
+    rollups?: number;
+  }): Promise<string[]> => {
+    const ms = (count: number | undefined): number | null => (count === undefined ? null : count * DAY_MS);
+    ran.length = 0;
+    await migrateTo(target, {
+      cluster: null,
+      ttl: { eventsMs: ms(days.events), attemptsMs: ms(days.attempts), rollupsMs: ms(days.rollups) },
+    });
+    return ran.filter((sql) => sql.includes('TTL'));
+  };
+  const rowsIn = async (table: string): Promise<number> => {
+    await ledger.query(`OPTIMIZE TABLE ${table} FINAL`);
+    const [row] = await ledger.query<{ n: number }>(`SELECT count() AS n FROM ${table}`);
+    return row?.n ?? -1;
+  };
+
+  test('is for ever unless configured, and changed only where the configuration has changed', async () => {
+    target = await emptyTarget(ran);
+    expect(await keepFor({})).toEqual([]);
+    expect(await keepFor({ events: 90, attempts: 400, rollups: 800 })).toEqual([
+      'ALTER TABLE events MODIFY TTL toDateTime(ingested_at) + toIntervalSecond(7776000)',
+      'ALTER TABLE attempts MODIFY TTL toDateTime(attempted_at) + toIntervalSecond(34560000)',
+      'ALTER TABLE attempts_per_minute MODIFY TTL toDateTime(minute) + toIntervalSecond(69120000)',
+      'ALTER TABLE usage_per_day MODIFY TTL toDateTime(day) + toIntervalSecond(69120000)',
+    ]);
+    expect(await keepFor({ events: 90, attempts: 400, rollups: 800 })).toEqual([]);
+    expect(await keepFor({ events: 30, attempts: 400 })).toEqual([
+      'ALTER TABLE events MODIFY TTL toDateTime(ingested_at) + toIntervalSecond(2592000)',
+      'ALTER TABLE attempts_per_minute REMOVE TTL',
+      'ALTER TABLE usage_per_day REMOVE TTL',
+    ]);
+    expect(await keepFor({ events: 30, attempts: 400 })).toEqual([]);
+  });
+
+  test('deletes what is older, in the table and not in its rollups, and nothing else', async () => {
+    const nowMs = Date.now();
+    await keepFor({ attempts: 10 });
+    const bytes = attemptBytes(
+      [1, 9, 11, 100].map((days) => ({ row: { attemptedAtMs: nowMs - days * DAY_MS } })),
+    );
+    await ledger.insert('attempts', [bytes], 'ee'.repeat(16));
+    expect(await rowsIn('attempts')).toBe(2);
+    const [counted] = await ledger.query<{ rows: number }>(
+      'SELECT sum(rows) AS rows FROM attempts_per_minute',
+    );
+    expect(counted).toEqual({ rows: 4 });
+    await keepFor({ attempts: 5 });
+    expect(await rowsIn('attempts')).toBe(1);
   });
 });

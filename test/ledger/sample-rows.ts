@@ -21,6 +21,8 @@ export const sampleRecord: RecordColumns = {
   producedAtMs: TIME_MS + 5,
   instance: 'host-1',
   lane: 2,
+  epoch: 7,
+  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
 };
 
 export const sampleEvent: EventRow = {
@@ -50,6 +52,10 @@ export const sampleAttempt: AttemptRow = {
   retryTopic: '',
   retryPartition: 0,
   retryOffset: 0,
+  waitedUs: 250,
+  firstByteUs: 1_200,
+  requestBytes: 512,
+  responseBytes: 11,
 };
 
 export interface Sample<Row> {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/domain/clock.ts';
-import type { LedgerTimers } from '../../src/ledger/batcher.ts';
+import type { LedgerTimers } from '../../src/ledger/batch-sender.ts';
 
 interface Timer {
   readonly dueMs: number;

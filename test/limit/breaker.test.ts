@@ -252,45 +252,26 @@ function fail(breaker: CircuitBreaker, times: number, nowMs: number): void {
   for (let i = 0; i < times; i++) breaker.onFailure(breaker.tryAcquire(nowMs), nowMs);
 }
 
-describe('a move to another process', () => {
-  test('gives a dead endpoint no fresh storm: the rest of the wait, then one probe, then a longer wait', () => {
-    const old = new CircuitBreaker(defaults, () => 0);
-    fail(old, 5, 1_000);
-    const fresh = new CircuitBreaker(defaults, () => 0);
-    fresh.restore(JSON.parse(JSON.stringify(old.snapshot(11_000))), 500);
-    expect(fresh.state(500)).toBe('open');
-    expect(fresh.retryAtMs(500)).toBe(20_500);
-    const probe = fresh.tryAcquire(20_500);
-    expect(probe).toBeGreaterThan(0);
-    expect(fresh.tryAcquire(20_500)).toBe(0);
-    fresh.onFailure(probe, 20_500);
-    expect(fresh.retryAtMs(20_500)).toBe(80_500);
-  });
-
-  test('keeps a row of failures, and a probe that was out is sent again', () => {
-    const old = new CircuitBreaker(defaults, () => 0);
-    fail(old, 4, 0);
-    const fresh = new CircuitBreaker(defaults, () => 0);
-    fresh.restore(old.snapshot(0), 0);
-    fail(fresh, 1, 0);
-    expect(fresh.state(0)).toBe('open');
-    fresh.tryAcquire(30_000);
-    const next = new CircuitBreaker(defaults, () => 0);
-    next.restore(fresh.snapshot(30_000), 7);
-    expect(next.tryAcquire(7)).toBeGreaterThan(0);
-    expect(next.tryAcquire(7)).toBe(0);
-  });
-
-  test('keeps within the limits of here, whatever the snapshot says', () => {
+describe('a destination that is doubted', () => {
+  test('gets no fresh storm: one probe, and the shortest opening when that fails', () => {
     const breaker = new CircuitBreaker(defaults, () => 0);
-    breaker.restore({ isOpen: true, probeInMs: 1e12, nextOpenMs: 1e12, consecutiveFailures: 0 }, 0);
-    expect(breaker.retryAtMs(0)).toBe(120_000);
-    breaker.onFailure(breaker.tryAcquire(120_000), 120_000);
-    expect(breaker.retryAtMs(120_000)).toBe(220_000);
-    breaker.restore({ isOpen: false, probeInMs: 0, nextOpenMs: 0, consecutiveFailures: 99 }, 300_000);
-    expect(breaker.state(300_000)).toBe('closed');
-    fail(breaker, 1, 300_000);
-    expect(breaker.state(300_000)).toBe('open');
+    breaker.doubt(500);
+    expect(breaker.state(500)).toBe('half_open');
+    const probe = breaker.tryAcquire(500);
+    expect(probe).toBeGreaterThan(0);
+    expect(breaker.tryAcquire(500)).toBe(0);
+    breaker.onFailure(probe, 500);
+    expect(breaker.retryAtMs(500)).toBe(30_500);
+  });
+
+  test('is closed by a probe that succeeds, and nothing changes while it is open', () => {
+    const breaker = new CircuitBreaker(defaults, () => 0);
+    breaker.doubt(0);
+    breaker.onSuccess(breaker.tryAcquire(0), 0);
+    expect(breaker.state(0)).toBe('closed');
+    fail(breaker, 5, 0);
+    breaker.doubt(1);
+    expect(breaker.state(1)).toBe('open');
   });
 });
 

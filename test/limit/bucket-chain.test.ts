@@ -139,7 +139,7 @@ describe('all grant or none is touched', () => {
   test.each([
     ['the channel is not asked', isFree('channel'), ''],
     ['the tenant is not asked', isFree('tenant'), ''],
-    ['the destination is not asked', isFree('destination'), ''],
+    ['the destination is not asked', 'this.#destination?.waitMs(nowMs) ?? 0);', '0);'],
     ['the tenant is not spent from', 'this.#tenant?.spend(nowMs);', ''],
     [
       'the channel’s token is taken before the others agree',

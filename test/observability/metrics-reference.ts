@@ -1,4 +1,5 @@
-import { METRICS, PROCESS_METRICS } from '../../src/observability/metric-table.ts';
+import { METRICS } from '../../src/observability/metric-table.ts';
+import { PROCESS_METRICS } from '../../src/observability/process-metrics.ts';
 import type { LabelValues, MetricDefinition } from '../../src/observability/metric-table.ts';
 
 /** docs/metrics.md, made of the metric table. */

@@ -8,7 +8,8 @@ import {
 } from '../../src/observability/lane-counters.ts';
 import { attemptSlots, destinationSlots, laneSlots } from '../../src/observability/lane-slots.ts';
 import type { MainStats } from '../../src/observability/main-stats.ts';
-import { METRICS, PROCESS_METRICS, seriesNames } from '../../src/observability/metric-table.ts';
+import { METRICS, seriesNames } from '../../src/observability/metric-table.ts';
+import { PROCESS_METRICS } from '../../src/observability/process-metrics.ts';
 import type { MetricDefinition } from '../../src/observability/metric-table.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { parseExposition, valueOf } from './exposition.ts';
@@ -47,6 +48,7 @@ describe('the table', () => {
       [
         'class',
         'destination',
+        'direction',
         'lane',
         'node',
         'outcome',

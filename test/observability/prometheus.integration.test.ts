@@ -71,7 +71,16 @@ describe.skipIf(prometheus === null || promtool === null)('a real Prometheus', (
       draining: false,
       lastPollMs: 0,
       kafka: { connected: true, lastError: null, assignedPartitions: 1 },
-      ledger: { state: 'ok', lastError: null, pendingRows: 0, pendingSinceMs: null, lastAckMs: null },
+      ledger: {
+        state: 'ok',
+        lastError: null,
+        awaitedBecause: null,
+        isDiverting: false,
+        pendingRows: 0,
+        pendingSinceMs: null,
+        lastAckMs: null,
+      },
+      rekey: null,
       lanes: { alive: 1, expected: 1 },
     } as const;
     surface = await startHttpSurface({

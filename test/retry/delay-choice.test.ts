@@ -5,15 +5,15 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { delayFor, isHopNeeded, topicOf } from '../../src/retry/delay-choice.ts';
+import { delayTopicName } from '../../src/domain/delay-topic.ts';
+import { delayFor, isHopNeeded } from '../../src/retry/delay-choice.ts';
 import { variantOf } from '../domain/planted-bug.ts';
 
 interface Choice {
   readonly delayFor: typeof delayFor;
   readonly isHopNeeded: typeof isHopNeeded;
-  readonly topicOf: typeof topicOf;
 }
-const choice: Choice = { delayFor, isHopNeeded, topicOf };
+const choice: Choice = { delayFor, isHopNeeded };
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -81,30 +81,12 @@ function anyDelays(tested: Choice): fc.IProperty<[readonly number[], number]> {
   });
 }
 
-function namesDiffer(tested: Choice): fc.IProperty<[number, number]> {
-  const someDelay = fc.oneof(
-    fc.integer({ min: 1, max: 30 * DAY }),
-    fc
-      .tuple(fc.constantFrom(1, SECOND, MINUTE, HOUR, DAY), fc.integer({ min: 1, max: 100 }))
-      .map(([unit, count]) => unit * count),
-  );
-  return fc.property(someDelay, someDelay, (one, other) => {
-    const names = [one, other].map((delayMs) => tested.topicOf('p', delayMs));
-    expect(names[0] === names[1]).toBe(one === other);
-    for (const name of names) expect(name).toMatch(/^p\.\d+(?:ms|s|m|h|d)$/);
-  });
-}
-
 test('due times hold within 1 s or 10 %, by hops alone', () => {
   fc.assert(dueTimesHold(choice), { numRuns: 5_000 });
 });
 
 test('with any delays: never early, late by less than the smallest or 10 %, after a bounded number of hops', () => {
   fc.assert(anyDelays(choice), { numRuns: 2_000 });
-});
-
-test('two delays never share a topic', () => {
-  fc.assert(namesDiffer(choice), { numRuns: 3_000 });
 });
 
 describe('a planted bug is caught', () => {
@@ -121,8 +103,6 @@ describe('a planted bug is caught', () => {
     ['always the smallest', 'let i = delaysMs.length - 1', 'let i = 0', dueTimesHold],
     ['always the largest', 'return 0', 'return delaysMs.length - 1', dueTimesHold],
     ['passes over the largest', 'let i = delaysMs.length - 1', 'let i = delaysMs.length - 2', anyDelays],
-    ['names without a unit', '/ unitMs}${unit}`', '/ unitMs}s`', namesDiffer],
-    ['names of rounded delays', 'delayMs % unitMs === 0', 'delayMs >= unitMs', namesDiffer],
   ])('%s', async (_what, from, to, property) => {
     const buggy = await variantOf<Choice>('retry/delay-choice.ts', [from, to]);
     expect(fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { numRuns: 5_000 }).failed).toBe(true);
@@ -142,7 +122,7 @@ describe('for example', () => {
     [3 * DAY, '1d'],
   ])('%d ms to wait: %s', (remainingMs, name) => {
     const delayMs = DEFAULT_DELAYS[delayFor(DEFAULT_DELAYS, remainingMs)]!;
-    expect(topicOf('eventdispatch.retry', delayMs)).toBe(`eventdispatch.retry.${name}`);
+    expect(delayTopicName('eventdispatch.retry', delayMs)).toBe(`eventdispatch.retry.${name}`);
   });
 
   test('a scheduled 30 s whose hand-over took 10 ms is one wait, not ten', () => {
@@ -151,16 +131,5 @@ describe('for example', () => {
 
   test('one delay alone serves any wait', () => {
     expect(travel(choice, [SECOND], 10 * SECOND, 0)).toEqual({ atMs: 10 * SECOND, hops: 10 });
-  });
-
-  test.each([
-    [500, '500ms'],
-    [1_500, '1500ms'],
-    [90_000, '90s'],
-    [2 * MINUTE, '2m'],
-    [36 * HOUR, '36h'],
-    [7 * DAY, '7d'],
-  ])('%d ms are called %s', (delayMs, name) => {
-    expect(topicOf('x.y', delayMs)).toBe(`x.y.${name}`);
   });
 });

@@ -6,9 +6,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { RecordHeader } from '../../src/domain/record.ts';
+import { rekeyedFrom, rekeyedHeaders } from '../../src/domain/rekeyed-from.ts';
 import * as codec from '../../src/retry/retry-headers.ts';
-import type { RetryHeaders } from '../../src/retry/retry-headers.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
 import { variantOf } from '../domain/planted-bug.ts';
+import { retryHeadersOf } from '../lanes/lane-parts.ts';
 
 type Codec = typeof codec;
 
@@ -172,14 +174,14 @@ describe('a planted bug is caught', () => {
     ],
     [
       'what Base64 wraps is taken for ours',
-      '!unwrapped(name).startsWith(PREFIX)',
-      '!name.startsWith(PREFIX)',
+      'return unwrapped(name).startsWith(PREFIX)',
+      'return name.startsWith(PREFIX)',
       roundTrip,
     ],
     [
       'ours that Base64 wraps are kept',
-      '!unwrapped(name).startsWith(PREFIX)',
-      '(name.startsWith(BASE64_PREFIX) || !name.startsWith(PREFIX))',
+      'return unwrapped(name).startsWith(PREFIX)',
+      'return !name.startsWith(BASE64_PREFIX) && name.startsWith(PREFIX)',
       roundTrip,
     ],
     [
@@ -297,4 +299,14 @@ test('a header that only looks like Base64 of ours stays as it came', () => {
   const header: RecordHeader = ['eventdispatch-base64.trace', Buffer.from('not base64')];
   expect(codec.ownHeaders([header])).toEqual([header]);
   expect(codec.originalHeaders([header])).toEqual([header]);
+});
+
+test('where a record was moved from stays with its retries, and is none of its own headers', () => {
+  const from = { topic: 'orders', partition: 3, offset: 44, timestampMs: 5 };
+  const moved = rekeyedHeaders(from, [['own', Buffer.from('x')]]);
+  const once = codec.encodeRetryHeaders(retryHeadersOf(), moved);
+  const twice = codec.encodeRetryHeaders(retryHeadersOf({ attempts: 2 }), once);
+  expect(rekeyedFrom(twice)).toEqual(from);
+  expect(twice).toHaveLength(once.length);
+  expect(shown(codec.originalHeaders(twice))).toEqual(shown([['own', Buffer.from('x')]]));
 });

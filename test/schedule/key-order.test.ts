@@ -1,7 +1,6 @@
 /**
  * Proves that of each key one item goes at a time, in the order they came, over any
- * entering, leaving and dropping; that nothing is lost; and that the time a key is
- * blocked counts from the first failure of the item that goes.
+ * entering, leaving and dropping, and that nothing is lost.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -23,14 +22,14 @@ class Item implements OfKey<Item> {
 }
 
 type Step =
-  | { readonly kind: 'enter' | 'leave' | 'block'; readonly key: string }
+  | { readonly kind: 'enter' | 'leave'; readonly key: string }
   | { readonly kind: 'drop'; readonly modulus: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 10,
     arbitrary: fc.record({
-      kind: fc.constantFrom('enter' as const, 'enter' as const, 'leave' as const, 'block' as const),
+      kind: fc.constantFrom('enter' as const, 'enter' as const, 'leave' as const),
       key: fc.constantFrom('', 'a', 'b'),
     }),
   },
@@ -45,42 +44,28 @@ function same(actual: unknown, expected: unknown, what: string): void {
   if (!Object.is(actual, expected)) expect(actual, what).toBe(expected);
 }
 
-const MAX_WAITING = 5;
-
 /** The key order beside plain lists: of each key the one that goes, then those that wait. */
 class Compared {
   readonly order: KeyOrder<Item>;
   readonly lines = new Map<string, Item[]>();
-  readonly blockedSinceMs = new Map<string, number>();
   #number = 0;
 
   constructor(Tested: OrderClass) {
-    this.order = new Tested<Item>(MAX_WAITING);
+    this.order = new Tested<Item>();
   }
 
   run(one: Step): void {
-    const nowMs = this.#number++ * 10;
     if (one.kind === 'drop') this.#drop(one.modulus);
-    else if (one.kind === 'enter') this.#enter(new Item(one.key, this.#number));
-    else if (!this.lines.has(one.key)) return;
-    else if (one.kind === 'leave') this.leave(one.key);
-    else {
-      const since = this.blockedSinceMs.get(one.key) ?? nowMs;
-      this.blockedSinceMs.set(one.key, since);
-      same(this.order.block(one.key, nowMs), nowMs - since, 'blocked for');
-    }
+    else if (one.kind === 'enter') this.#enter(new Item(one.key, this.#number++));
+    else if (this.lines.has(one.key)) this.leave(one.key);
     const waiting = [...this.lines.values()].reduce((sum, line) => sum + line.length - 1, 0);
     same(this.order.waiting, waiting, 'waiting');
-    same(this.order.isFull, waiting >= MAX_WAITING, 'isFull');
     same(this.order.keys, this.lines.size, 'keys');
-    for (const key of ['', 'a', 'b'])
-      same(this.order.blockedSinceMs(key), this.blockedSinceMs.get(key) ?? null, 'blocked since');
   }
 
   leave(key: string): void {
     const line = this.lines.get(key)!;
     line.shift();
-    this.blockedSinceMs.delete(key);
     const next = this.order.leave(key);
     same(next, line[0] ?? null, 'the next of its key');
     if (next === null) this.lines.delete(key);
@@ -126,7 +111,7 @@ function oneAtATime(Tested: OrderClass): fc.IProperty<[Step[]]> {
 }
 
 describe('of each key one at a time, first in first out', () => {
-  test('over any entering, leaving, blocking and dropping', () => {
+  test('over any entering, leaving and dropping', () => {
     fc.assert(oneAtATime(KeyOrder), { numRuns: 500 });
   });
 
@@ -142,8 +127,6 @@ describe('of each key one at a time, first in first out', () => {
       '{ item.nextOfKey = line.head; line.head = item; }\n    this',
     ],
     ['the last that waited is waited behind for ever', 'if (line.head === null) line.tail = null;', ''],
-    ['the next item is blocked for what the last one was', 'line.blockedSinceMs = null;\n    this', 'this'],
-    ['each failure starts the time anew', 'line.blockedSinceMs ??= nowMs', 'line.blockedSinceMs = nowMs'],
     [
       'a dropped item takes what is behind it along',
       'item = next;\n      }',
@@ -164,29 +147,25 @@ describe('of each key one at a time, first in first out', () => {
 });
 
 test('a parked key is emptied by leaving until nothing is returned, and is free then', () => {
-  const order = new KeyOrder<Item>(MAX_WAITING);
+  const order = new KeyOrder<Item>();
   const items = [1, 2, 3].map((number) => new Item('a', number));
   expect(items.map((item) => order.tryEnter('a', item))).toEqual(['go', 'wait', 'wait']);
-  expect(order.block('a', 1_000)).toBe(0);
-  expect(order.block('a', 61_000)).toBe(60_000);
   const parked: Item[] = [];
   for (let item = order.leave('a'); item !== null; item = order.leave('a')) parked.push(item);
   expect(parked).toEqual(items.slice(1));
   expect(order.tryEnter('a', new Item('a', 4))).toBe('go');
 });
 
-test('a key that nothing has entered is not left or blocked by mistake', () => {
-  const order = new KeyOrder<Item>(MAX_WAITING);
+test('a key that nothing has entered is not left by mistake', () => {
+  const order = new KeyOrder<Item>();
   order.tryEnter('a', new Item('a', 1));
   order.leave('a');
   expect(() => order.leave('a')).toThrow('nothing has entered');
-  expect(() => order.block('a', 0)).toThrow('nothing has entered');
 });
 
 test('a stuck key holds up only itself', () => {
-  const order = new KeyOrder<Item>(MAX_WAITING);
+  const order = new KeyOrder<Item>();
   order.tryEnter('stuck', new Item('stuck', 0));
-  for (let number = 1; number <= MAX_WAITING; number++) order.tryEnter('stuck', new Item('stuck', number));
-  expect(order.isFull).toBe(true);
+  for (let number = 1; number <= 5; number++) order.tryEnter('stuck', new Item('stuck', number));
   expect(order.tryEnter('free', new Item('free', 0))).toBe('go');
 });

@@ -29,6 +29,7 @@ const STOP_DEADLINE_MS = 60_000;
 export async function startDispatcherProcess(
   config: Readonly<Record<string, unknown>>,
   nodeFlags: readonly string[] = [],
+  onLine?: (line: string) => void,
 ): Promise<DispatcherProcess> {
   const directory = await temporaryDirectory('dispatcher');
   const file = path.join(directory.path, 'eventdispatch.yaml');
@@ -39,6 +40,7 @@ export async function startDispatcherProcess(
     args: [...nodeFlags, path.join(repositoryRoot, 'bin', 'eventdispatch.cjs'), 'start', '--config', file],
     ready: /"httpPort":(\d+).*"event":"started"/,
     readyTimeoutMs: START_TIMEOUT_MS,
+    ...(onLine === undefined ? {} : { onLine }),
   });
   void child.exited.then(() => directory.remove());
   const httpPort = Number(ready[1]);

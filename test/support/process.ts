@@ -16,6 +16,8 @@ export interface ChildOptions {
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Told each line of stdout and stderr, also those that output() keeps no longer. */
+  readonly onLine?: (line: string) => void;
 }
 
 export interface ReadyChildOptions extends ChildOptions {
@@ -69,7 +71,7 @@ export async function spawnChild(options: ChildOptions): Promise<Child> {
       reject(new Error(`${options.name} could not be started: ${error.message}`));
     });
   });
-  return new SpawnedChild(options.name, child);
+  return new SpawnedChild(options.name, child, options.onLine);
 }
 
 /** Starts a process and waits for its ready line, whose match comes back; a child that fails to get there is killed. */
@@ -126,12 +128,13 @@ class SpawnedChild implements Child {
   readonly #watchers = new Set<(line: string) => void>();
   #status: ExitStatus | undefined;
 
-  constructor(name: string, child: ChildProcess) {
+  constructor(name: string, child: ChildProcess, onLine: (line: string) => void = () => undefined) {
     if (child.pid === undefined) throw new Error(`${name} has no pid`);
     this.name = name;
     this.pid = child.pid;
     this.#child = child;
     running.add(child);
+    this.#watchers.add(onLine);
     for (const stream of [child.stdout, child.stderr]) this.#collect(stream);
     // A child that ended earlier than this process makes the stdin pipe fail; that is no event of note.
     child.stdin?.on('error', () => undefined);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { delayTopicName } from '../../config/delay-topics.ts';
+import { delayTopicName } from '../../domain/delay-topic.ts';
 import { redrive } from '../../dead/apply.ts';
 import type { Redriven } from '../../dead/apply.ts';
 import { Pace } from '../../dead/pace.ts';

@@ -6,7 +6,7 @@ import type { Clock } from '../../domain/clock.ts';
 import type { Destination } from '../../domain/destination.ts';
 import type { Ledger } from '../../ledger/client.ts';
 import { LedgerError } from '../../ledger/errors.ts';
-import { AttemptRows, encodeRecord } from '../../ledger/rows.ts';
+import { AttemptRows, encodeRecord, NOTHING_SENT } from '../../ledger/rows.ts';
 
 /** A mark that is not taken is sent again so often, under its token, which the ledger stores once. */
 const MARK_TRIES = 5;
@@ -82,6 +82,8 @@ export class LedgerMarks implements MarkSource {
       producedAtMs: source.timestampMs,
       instance,
       lane: 0,
+      epoch: 0,
+      traceId: '',
     });
     rows.append(record, {
       deliveryId: letter.deliveryId,
@@ -102,6 +104,7 @@ export class LedgerMarks implements MarkSource {
       retryTopic: topic,
       retryPartition: place.partition,
       retryOffset: place.offset,
+      ...NOTHING_SENT,
     });
   }
 }

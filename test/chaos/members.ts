@@ -1,0 +1,157 @@
+import { createWriteStream } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { BreakerEntry, OwnershipEntry, UsageSample } from '../../src/verify/history.ts';
+import { startDispatcherProcess, type DispatcherProcess } from '../support/dispatcher.ts';
+
+/** The request header that says which process sent it. */
+export const WHO = 'x-process';
+
+const PAGE_BYTES = 4_096;
+
+/** A dispatcher's process, and what its log says. */
+export interface Member {
+  readonly name: string;
+  readonly dispatcher: DispatcherProcess;
+  isPaused: boolean;
+}
+
+interface LogLine {
+  readonly time: string;
+  readonly event: string;
+  readonly partitions?: readonly string[];
+  readonly offsets?: readonly { topic: string; partition: number; offset: number }[];
+  readonly tenant?: string;
+  readonly destination?: string;
+}
+
+/** The dispatchers of a run: those that run, and what all of them wrote down. */
+export class Members {
+  readonly ownership: OwnershipEntry[] = [];
+  readonly breakers: BreakerEntry[] = [];
+  readonly usage: UsageSample[] = [];
+  readonly #configOf: (name: string) => Record<string, unknown>;
+  readonly #folder: string;
+  #running: Member[] = [];
+  #started = 0;
+
+  /** @param folder gets the log of each, `NAME.log`. */
+  constructor(folder: string, configOf: (name: string) => Record<string, unknown>) {
+    this.#folder = folder;
+    this.#configOf = configOf;
+  }
+
+  /** Those that were neither killed nor stopped; the oldest first. */
+  get running(): readonly Member[] {
+    return this.#running;
+  }
+
+  async start(): Promise<Member> {
+    const name = `p${++this.#started}`;
+    const log = createWriteStream(path.join(this.#folder, `${name}.log`));
+    const dispatcher = await startDispatcherProcess(this.#configOf(name), [], (line) => {
+      log.write(`${line}\n`);
+      this.#read(name, line);
+    });
+    void dispatcher.child.exited.then(() => log.end());
+    const member = { name, dispatcher, isPaused: false };
+    this.#running.push(member);
+    return member;
+  }
+
+  async kill(member: Member): Promise<void> {
+    this.#forget(member);
+    await member.dispatcher.kill();
+  }
+
+  /** SIGTERM, then waits for the drain. */
+  async stop(member: Member): Promise<void> {
+    this.#forget(member);
+    await member.dispatcher.stop();
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all(this.#running.map((member) => this.stop(member)));
+  }
+
+  /** Writes down what each takes now. */
+  async sample(): Promise<void> {
+    for (const { name, dispatcher, isPaused } of this.#running) {
+      if (isPaused) continue;
+      const usage = await usageOf(dispatcher).catch(() => null);
+      if (usage !== null) this.usage.push({ atMs: Date.now(), process: name, ...usage });
+    }
+  }
+
+  #forget(member: Member): void {
+    this.#running = this.#running.filter((one) => one !== member);
+  }
+
+  #read(process: string, text: string): void {
+    const line = parsed(text);
+    if (line === null) return;
+    const atMs = Date.parse(line.time);
+    const { tenant = '', destination = '' } = line;
+    switch (line.event) {
+      case 'partitions_assigned':
+      case 'partitions_revoked':
+        this.#moved({ atMs, process }, line);
+        break;
+      case 'offsets_committed':
+        for (const place of line.offsets ?? [])
+          this.ownership.push({ ...place, atMs, process, what: 'committed' });
+        break;
+      case 'breaker_opened':
+      case 'breaker_closed':
+        this.breakers.push({ atMs, process, tenant, destination, isOpen: line.event === 'breaker_opened' });
+        break;
+      default:
+    }
+  }
+
+  #moved(at: { readonly atMs: number; readonly process: string }, { event, partitions = [] }: LogLine): void {
+    const what = event === 'partitions_assigned' ? 'assigned' : 'revoked';
+    for (const text of partitions) {
+      const slash = text.lastIndexOf('/');
+      const place = { topic: text.slice(0, slash), partition: Number(text.slice(slash + 1)), offset: -1 };
+      this.ownership.push({ ...at, ...place, what });
+    }
+    // What a lane knows of a failing destination ends with its partition, without a line of its own.
+    if (what === 'revoked') this.#closeBreakers(at);
+  }
+
+  #closeBreakers(at: { readonly atMs: number; readonly process: string }): void {
+    const last = new Map<string, BreakerEntry>();
+    for (const entry of this.breakers)
+      if (entry.process === at.process) last.set(`${entry.tenant} ${entry.destination}`, entry);
+    for (const entry of last.values())
+      if (entry.isOpen) this.breakers.push({ ...entry, ...at, isOpen: false });
+  }
+}
+
+function parsed(text: string): LogLine | null {
+  if (!text.startsWith('{')) return null;
+  try {
+    return JSON.parse(text) as LogLine;
+  } catch {
+    // Cut off by a kill.
+    return null;
+  }
+}
+
+async function usageOf({
+  child,
+  metric,
+}: DispatcherProcess): Promise<Pick<UsageSample, 'rssBytes' | 'descriptors' | 'openRecords'>> {
+  const [statm, descriptors, openRecords] = await Promise.all([
+    readFile(`/proc/${child.pid}/statm`, 'utf8'),
+    readdir(`/proc/${child.pid}/fd`),
+    metric('eventdispatch_open_records'),
+  ]);
+  return {
+    rssBytes: Number(statm.split(' ')[1]) * PAGE_BYTES,
+    descriptors: descriptors.length,
+    openRecords,
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * The short form of `npm run chaos`: three dispatchers under kill -9, a zombie, a ledger that dies, a member that leaves
+ * and a broker that can't be reached; judged over independent histories by the checker. The seed is fixed; the long form
+ * takes any.
+ */
+import path from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+
+import { verdictLines } from '../../src/cli/verify/show.ts';
+import type { Verdict } from '../../src/verify/verify.ts';
+import { runChaos } from '../chaos/chaos.ts';
+import { temporaryDirectory } from '../support/temp.ts';
+import { describeWithKafka } from '../support/with-real-parts.ts';
+
+const SEED = 5;
+const KILLS = 5;
+
+describeWithKafka('chaos', () => {
+  let verdict: Verdict;
+
+  beforeAll(async () => {
+    const folder = await temporaryDirectory('chaos');
+    const told: string[] = [];
+    const result = await runChaos({
+      kills: KILLS,
+      seed: SEED,
+      folder: path.join(folder.path, 'histories'),
+      tell: (line) => told.push(line),
+    });
+    await folder.remove();
+    verdict = result.verdict;
+    console.info([`chaos in ${result.seconds.toFixed(0)} s`, ...verdictLines(verdict)].join('\n'));
+  });
+
+  it('lost nothing, and kept every other invariant', () => {
+    expect(verdict.findings.flatMap(({ id, examples }) => examples.map((text) => `${id}: ${text}`))).toEqual(
+      [],
+    );
+  });
+
+  it('was judged by every one of them', () => {
+    expect(verdict.findings.filter(({ state }) => state === 'not seen').map(({ id }) => id)).toEqual([]);
+    expect(verdict.state).toBe('held');
+  });
+});
