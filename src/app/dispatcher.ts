@@ -28,7 +28,7 @@ import { openOverflow } from './overflow.ts';
 import { openPipeline, type Pipeline } from './pipeline.ts';
 import type { RunOptions } from './run-options.ts';
 import type { RekeyHealth } from '../rekey/rekeyer.ts';
-import { openRekey, sourceTopicsOf, type Rekey } from './rekey.ts';
+import { openRekey, sourceTopicsOf, type Rekey, type RekeyParts } from './rekey.ts';
 import { drainPipeline } from './shutdown.ts';
 import { programVersion } from './version.ts';
 
@@ -109,7 +109,7 @@ export async function startDispatcher(
     const instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
     const overflow = await openOverflow({ config, ...surroundings, instance, ledgerNotices });
     if (overflow !== null) surroundings.closers.push(overflow.stop);
-    const rekey = await startRekey(config, log, { schemas, topics, ...surroundings });
+    const rekey = await startRekey({ config, log, schemas, notices, ...surroundings }, topics);
     const opened = await openPipeline({
       config,
       brokers: surroundings.brokers,
@@ -214,20 +214,11 @@ async function ensureTopics(
 
 /** Before the pipeline, which is told of it. */
 async function startRekey(
-  config: Config,
-  log: Log,
-  {
-    schemas,
-    topics,
-    brokers,
-    closers,
-  }: Pick<Surroundings, 'brokers' | 'closers'> & {
-    readonly schemas: SchemaStore;
-    readonly topics: PipelineTopics;
-  },
+  parts: Omit<RekeyParts, 'partitions'> & Pick<Surroundings, 'closers'>,
+  { rekeyedPartitions }: PipelineTopics,
 ): Promise<Rekey | null> {
-  const rekey = await openRekey({ config, brokers, schemas, log, partitions: topics.rekeyedPartitions ?? 0 });
-  closers.push(() => rekey?.stop() ?? Promise.resolve());
+  const rekey = await openRekey({ ...parts, partitions: rekeyedPartitions ?? 0 });
+  parts.closers.push(() => rekey?.stop() ?? Promise.resolve());
   return rekey;
 }
 

@@ -1,3 +1,4 @@
+import type { UserError } from '../domain/errors.ts';
 import type { TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 import type { SplitTenant } from '../ingest/tenant-partitions.ts';
 import type { PipelineTopics } from '../kafka/pipeline-topics.ts';
@@ -32,10 +33,14 @@ export interface Notices {
   readonly destination: (notice: DestinationNotice) => void;
   readonly laneRestarted: (restart: LaneRestart) => void;
   readonly laneCrashed: (lane: number, error: unknown) => void;
+  /** Records that the group had not read are not there any more, and it goes on without them. */
+  readonly recordsSkipped: (problem: string) => void;
+  /** Only a person can decide how to go on. */
+  readonly unfit: (error: UserError) => void;
 }
 
-/** @param onLaneCrash a dispatcher cannot go on without one of its lanes. */
-export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notices {
+/** @param onFailure the dispatcher cannot go on. */
+export function logNotices(log: Log, onFailure: (error: Error) => void): Notices {
   const notices: Notices = {
     lastKafkaError: null,
     assigned: (partitions) => {
@@ -103,8 +108,12 @@ export function logNotices(log: Log, onLaneCrash: (error: Error) => void): Notic
     },
     laneCrashed: (lane, error) => {
       log.write('lane_failed', { lane, err: error });
-      onLaneCrash(new Error(`lane ${lane} ended`, { cause: error }));
+      onFailure(new Error(`lane ${lane} ended`, { cause: error }));
     },
+    recordsSkipped: (problem) => {
+      log.write('records_skipped', { problem });
+    },
+    unfit: onFailure,
   };
   return notices;
 }

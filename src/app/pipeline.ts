@@ -148,6 +148,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     flush: () => batcher.flush(),
     onError: notices.kafkaError,
     onRecoveryFailed: parts.ledgerNotices.awaited,
+    onUnfit: notices.unfit,
   });
   intake.start();
   return {

@@ -5,6 +5,8 @@ import type { Recovered, TopicPartition, TopicPartitionOffset } from '../domain/
 import type { KafkaConsumer } from '../kafka/consumer.ts';
 import type { Ledger } from '../ledger/client.ts';
 import type { LedgerNotices } from './ledger-notices.ts';
+import type { Notices } from './notices.ts';
+import { checkOffsetLoss } from './offset-loss.ts';
 import type { Overflow } from './overflow.ts';
 import { recoverSeenEvents } from './seen-events.ts';
 
@@ -35,22 +37,33 @@ interface RecoveryParts {
 
 /** What of a pipeline's parts recovery needs. */
 interface RecoverySettings {
-  readonly config: Pick<Config, 'duplicates'>;
+  readonly config: Pick<Config, 'duplicates' | 'kafka'>;
   readonly ledger: Ledger;
   readonly overflow: Pick<Overflow, 'undrained'> | null;
   readonly delayTopics: ReadonlyMap<string, number>;
   readonly allowDuplicates: boolean;
   readonly ledgerNotices: LedgerNotices;
+  readonly notices: Pick<Notices, 'recordsSkipped'>;
 }
 
 /** `recoverDeliveries` as a pipeline does it. */
 export async function recoverFor(
-  { config, ledger, overflow, delayTopics, allowDuplicates, ledgerNotices }: RecoverySettings,
-  consumer: Pick<KafkaConsumer, 'committed'>,
+  { config, ledger, overflow, delayTopics, allowDuplicates, ledgerNotices, notices }: RecoverySettings,
+  consumer: Pick<KafkaConsumer, 'committed' | 'watermarks'>,
   partitions: readonly TopicPartition[],
 ): Promise<Recovered[]> {
+  const { groupId, lostRecords } = config.kafka;
   const parts: RecoveryParts = {
-    consumer,
+    consumer: {
+      committed: async (asked, timeoutMs) => {
+        const committed = await consumer.committed(asked, timeoutMs);
+        await checkOffsetLoss(
+          { consumer, groupId, policy: lostRecords, onSkipped: notices.recordsSkipped },
+          committed,
+        );
+        return committed;
+      },
+    },
     ledger,
     undrained: overflow === null ? null : (places) => overflow.undrained(places),
     isDelayTopic: (topic) => delayTopics.has(topic),

@@ -1,7 +1,5 @@
 import type { TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 
-const COMMITTED_TIMEOUT_MS = 5_000;
-
 /** What was committed for the pipeline's own group, by somebody who is no member of it. */
 export interface PipelineOffsets {
   /** By partition; −1 where nothing was. */
@@ -22,15 +20,12 @@ export interface PipelineOffsets {
 export async function startsOf(
   partitions: readonly TopicPartition[],
   group: {
-    committed(
-      partitions: readonly TopicPartition[],
-      timeoutMs: number,
-    ): Promise<readonly TopicPartitionOffset[]>;
+    committed(partitions: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]>;
   },
   openPipelineOffsets: () => Promise<PipelineOffsets>,
 ): Promise<TopicPartitionOffset[]> {
   if (partitions.length === 0) return [];
-  const committed = await group.committed(partitions, COMMITTED_TIMEOUT_MS);
+  const committed = await group.committed(partitions);
   const fresh = committed.filter(({ offset }) => offset < 0);
   if (fresh.length === 0) return [];
   const pipeline = await openPipelineOffsets();

@@ -24,12 +24,15 @@ import {
 import { TopicReader } from '../kafka/topic-reader.ts';
 import type { Log } from '../observability/log.ts';
 import { Rekeyer, type RekeyerOptions } from '../rekey/rekeyer.ts';
+import type { Notices } from './notices.ts';
+import { checkOffsetLoss } from './offset-loss.ts';
 import { Projections } from './projections.ts';
 import { startsOf } from './rekey-start.ts';
 
 /** What was moved and not committed is moved twice after a crash, so commits come often. */
 const COMMIT_INTERVAL_MS = 200;
 const COMMIT_TIMEOUT_MS = 5_000;
+const COMMITTED_TIMEOUT_MS = 5_000;
 const LEAVE_TIMEOUT_MS = 8_000;
 const MIN_POLL_RECORDS = 16;
 const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
@@ -39,6 +42,7 @@ export interface RekeyParts {
   readonly brokers: string;
   readonly schemas: SchemaStore;
   readonly log: Log;
+  readonly notices: Pick<Notices, 'recordsSkipped' | 'unfit'>;
   /** Of the topic keyed by tenant, which is there. */
   readonly partitions: number;
 }
@@ -134,6 +138,7 @@ export async function openRekey(parts: RekeyParts): Promise<Rekey | null> {
   rekeyer.start();
   const running: Running = {
     ...{ rekeyer, assignments, ownership, committer, consumer, producer, schemaWait, commitTimer },
+    log,
     ended: null,
   };
   return { rekeyer, drain: (deadlineMs) => drain(running, deadlineMs), stop: () => stop(running, true) };
@@ -147,12 +152,22 @@ interface Membership {
 }
 
 function openOwnership(
-  { config: { kafka }, brokers, log }: RekeyParts,
+  { config: { kafka }, brokers, log, notices }: RekeyParts,
   { consumer, assignments, committer, onError }: Membership,
   onRevoking: (assignment: Assignment) => void,
 ): Ownership {
   /** Of the partitions that are being taken on; one rebalance is open at a time. */
   let starts: readonly TopicPartitionOffset[] = [];
+  const checkLoss = (groupId: string, offsets: readonly TopicPartitionOffset[]): Promise<void> =>
+    checkOffsetLoss(
+      { consumer, groupId, policy: kafka.lostRecords, onSkipped: notices.recordsSkipped },
+      offsets,
+    );
+  const committedOf = async (asked: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> => {
+    const committed = await consumer.committed(asked, COMMITTED_TIMEOUT_MS);
+    await checkLoss(`${kafka.groupId}.rekey`, committed);
+    return committed;
+  };
   return new Ownership({
     group: {
       assign: (partitions) => {
@@ -168,9 +183,10 @@ function openOwnership(
     hasLapsed: () => false,
     // Nobody can tell what was moved and not committed, but by reading all of the topic.
     recover: async (partitions) => {
-      starts = await startsOf(partitions, consumer, () =>
+      starts = await startsOf(partitions, { committed: committedOf }, () =>
         TopicReader.open(consumerProperties(kafka, brokers)),
       );
+      await checkLoss(kafka.groupId, starts);
       if (starts.length > 0) log.write('rekey_begins_at_group', { partitions: placesOf(starts) });
       return partitions.map(() => NOTHING);
     },
@@ -182,6 +198,7 @@ function openOwnership(
     onRecoveryFailed: (error) => {
       onError(String(error));
     },
+    onUnfit: notices.unfit,
   });
 }
 
@@ -215,6 +232,7 @@ interface Running {
   readonly producer: KafkaProducer;
   readonly schemaWait: SchemaWait;
   readonly commitTimer: NodeJS.Timeout;
+  readonly log: Log;
   ended: Promise<void> | null;
 }
 
@@ -237,14 +255,15 @@ function stop(running: Running, canLeave: boolean): Promise<void> {
 }
 
 async function end(
-  { rekeyer, schemaWait, commitTimer, consumer, producer }: Running,
+  { rekeyer, schemaWait, commitTimer, consumer, producer, log }: Running,
   canLeave: boolean,
 ): Promise<void> {
   schemaWait.stop();
   rekeyer.stop();
   clearInterval(commitTimer);
   if (!canLeave) return;
-  await consumer.close(LEAVE_TIMEOUT_MS);
+  const left = await consumer.close(LEAVE_TIMEOUT_MS);
+  if (left === 'timed_out') log.write('leave_timed_out', { timeoutMs: LEAVE_TIMEOUT_MS, client: 'rekey' });
   await producer.close();
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { UserError } from '../domain/errors.ts';
 import { createLogger } from '../observability/log.ts';
 import { startDispatcher, type Dispatcher } from './dispatcher.ts';
 import type { RunOptions } from './run-options.ts';
@@ -28,7 +29,8 @@ export async function runDispatcher(config: Config, options: RunOptions): Promis
   const signal = stopSignal();
   const reason = await Promise.race([signal, dispatcher.failed]);
   const code = reason instanceof Error ? EXIT_FAILED : await drain(dispatcher, config.shutdown.deadlineMs);
-  if (reason instanceof Error) log.write('fatal', { err: reason });
+  if (reason instanceof UserError) for (const problem of reason.problems) log.write('unfit', { problem });
+  else if (reason instanceof Error) log.write('fatal', { err: reason });
   else await dispatcher.close();
   log.write('stopped', { code });
   return code;

@@ -62,6 +62,7 @@ export function compileKafka(
     producerProperties: settings.producerProperties,
     maxRecordBytes: settings.maxRecordSize,
     revokeDeadlineMs: settings.revokeDeadline,
+    lostRecords: settings.lostRecords,
     commitIntervalMs: settings.commitInterval,
   };
 }

@@ -54,6 +54,8 @@ export interface KafkaConfig {
   readonly maxRecordBytes: number;
   /** How long a revoked partition may finish what is in flight before it is abandoned. */
   readonly revokeDeadlineMs: number;
+  /** When what the group has not read yet is not there any more. */
+  readonly lostRecords: 'stop' | 'skip';
   readonly commitIntervalMs: number;
 }
 

@@ -98,6 +98,7 @@ function describeKafka(kafka: KafkaConfig): Record<string, unknown> {
     producerProperties: describeProperties(kafka.producerProperties),
     maxRecordSize: formatSize(kafka.maxRecordBytes),
     revokeDeadline: formatDuration(kafka.revokeDeadlineMs),
+    lostRecords: kafka.lostRecords,
     commitInterval: formatDuration(kafka.commitIntervalMs),
   };
 }

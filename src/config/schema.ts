@@ -117,6 +117,10 @@ const kafka = section('Where events come from.', {
     min: 1024,
     max: limits.recordMaxBytes,
   }).byDefault('1mb'),
+  lostRecords: oneOf(
+    'When records were deleted before the group read them, or a topic was made anew: `stop` says so and ends the process, `skip` goes on with the oldest there are.',
+    ['stop', 'skip'],
+  ).byDefault('stop'),
   revokeDeadline: duration('How long a revoked partition may finish what is in flight.', {
     min: 0,
     max: 5 * MINUTE,

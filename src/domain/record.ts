@@ -25,9 +25,9 @@ export interface TopicPartitionOffset extends TopicPartition {
 /** Events, four numbers each: the two words of `hashEvent`, the record's offset, and how long ago it was, in milliseconds. */
 export type SeenBefore = Float64Array;
 
-/** Deliveries of a partition that the ledger holds beyond the committed offset. */
+/** What the ledger holds of a partition beyond the committed offset. */
 export interface Recovered {
-  /** Ids of deliveries that were delivered, by offset. */
+  /** Ids of deliveries that have ended or were handed over, by offset; an empty one stands for a record without any. */
   readonly deliveryIds: ReadonlyMap<number, ReadonlySet<string>>;
   /** The last offset they come from; −1 when there are none. */
   readonly lastOffset: number;

@@ -5,8 +5,12 @@ const SEEN_WORDS = 4;
 /** Slots of a generation at first, and the share of them that may be taken. */
 const FIRST_SLOTS = 1_024;
 const MAX_LOAD = 0.5;
-/** Words of a slot's key. */
-const KEY_WORDS = 2;
+/** 32-bit words of a slot, and 64-bit numbers; then which of them is what. */
+const WORDS = 8;
+const NUMBERS = 4;
+const ASSIGNMENT = 2;
+const OFFSET = 2;
+const TIME = 3;
 
 /**
  * 64 bits of a tenant's event id, as two 32-bit words. Not a cryptographic hash: of a
@@ -21,13 +25,15 @@ export interface EventHash {
 export function hashEvent(tenant: string, eventId: string, into: EventHash): void {
   let low = 0x9e3779b9 ^ tenant.length;
   let high = 0x85ebca6b ^ eventId.length;
-  // Each step maps 64 bits onto 64 bits one to one, so nothing is lost on the way.
-  for (let i = 0; i < tenant.length; i++) {
-    low = (Math.imul(low ^ tenant.charCodeAt(i), 0x01000193) + high) | 0;
+  // Two characters a step, and each step maps 64 bits onto 64 bits one to one, so nothing is lost on the way.
+  for (let i = 0; i < tenant.length; i += 2) {
+    const pair = tenant.charCodeAt(i) | (tenant.charCodeAt(i + 1) << 16);
+    low = (Math.imul(low ^ pair, 0x9e3779b1) + high) | 0;
     high = Math.imul(high, 0x27d4eb2f) ^ (low >>> 15);
   }
-  for (let i = 0; i < eventId.length; i++) {
-    low = (Math.imul(low ^ eventId.charCodeAt(i), 0x01000193) + high) | 0;
+  for (let i = 0; i < eventId.length; i += 2) {
+    const pair = eventId.charCodeAt(i) | (eventId.charCodeAt(i + 1) << 16);
+    low = (Math.imul(low ^ pair, 0x9e3779b1) + high) | 0;
     high = Math.imul(high, 0x27d4eb2f) ^ (low >>> 15);
   }
   low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
@@ -54,7 +60,7 @@ export interface SeenEventsOptions {
  *
  * Two generations: the younger one takes what is new. Once it is half of all that may be
  * remembered, or a window old, it becomes the older one, and the older one goes as a
- * whole. So forgetting costs nothing, and memory is bounded: 28 bytes a slot.
+ * whole. So forgetting costs nothing, and memory is bounded: 32 bytes a slot.
  */
 export class SeenEvents {
   readonly #windowMs: number;
@@ -139,7 +145,12 @@ export class SeenEvents {
   }
 }
 
-/** A hash set of event hashes with what is known of each, open addressing; it grows and is cleared as a whole. */
+/**
+ * A hash set of event hashes with what is known of each, open addressing; it grows and is
+ * cleared as a whole. A slot is 32 bytes, so a look at one is a look at one line of the cache:
+ *
+ *     word 0, 1: hash   word 2: assignment, 0 in a free slot   number 2: offset   number 3: time
+ */
 class Generation {
   size = 0;
   /** When its first id was put in; written by its owner. */
@@ -149,56 +160,52 @@ class Generation {
   offset = 0;
   seenMs = 0;
   #slots = FIRST_SLOTS;
-  #keys = new Uint32Array(FIRST_SLOTS * KEY_WORDS);
-  /** 0 marks a free slot. */
-  #assignments = new Uint32Array(FIRST_SLOTS);
-  #offsets = new Float64Array(FIRST_SLOTS);
-  #times = new Float64Array(FIRST_SLOTS);
+  #words = new Uint32Array(FIRST_SLOTS * WORDS);
+  /** The same memory. */
+  #numbers = new Float64Array(this.#words.buffer);
 
   get bytes(): number {
-    return (
-      this.#keys.byteLength + this.#assignments.byteLength + this.#offsets.byteLength + this.#times.byteLength
-    );
+    return this.#words.byteLength;
   }
 
   /** @returns whether it is there; then the fields say what is known of it. */
   find(hash: EventHash): boolean {
     const at = this.#slotOf(hash.low, hash.high);
-    if (this.#assignments[at] === 0) return false;
-    this.assignment = this.#assignments[at] as number;
-    this.offset = this.#offsets[at] as number;
-    this.seenMs = this.#times[at] as number;
+    const assignment = this.#words[at * WORDS + ASSIGNMENT] as number;
+    if (assignment === 0) return false;
+    this.assignment = assignment;
+    this.offset = this.#numbers[at * NUMBERS + OFFSET] as number;
+    this.seenMs = this.#numbers[at * NUMBERS + TIME] as number;
     return true;
   }
 
   /** In place of what was known of it. */
   put({ low, high }: EventHash, assignment: number, offset: number, seenMs: number): void {
     let at = this.#slotOf(low, high);
-    if (this.#assignments[at] === 0) {
-      if (++this.size > this.#slots * MAX_LOAD) {
-        this.#grow();
-        at = this.#slotOf(low, high);
-      }
-      this.#keys[at * KEY_WORDS] = low;
-      this.#keys[at * KEY_WORDS + 1] = high;
+    if (this.#words[at * WORDS + ASSIGNMENT] === 0 && ++this.size > this.#slots * MAX_LOAD) {
+      this.#grow();
+      at = this.#slotOf(low, high);
     }
-    this.#assignments[at] = assignment;
-    this.#offsets[at] = offset;
-    this.#times[at] = seenMs;
+    this.#words[at * WORDS] = low;
+    this.#words[at * WORDS + 1] = high;
+    this.#words[at * WORDS + ASSIGNMENT] = assignment;
+    this.#numbers[at * NUMBERS + OFFSET] = offset;
+    this.#numbers[at * NUMBERS + TIME] = seenMs;
   }
 
   clear(): void {
     this.size = 0;
-    this.#assignments.fill(0);
+    this.#words.fill(0);
   }
 
   /** The slot that has it, or the free one where it belongs. */
   #slotOf(low: number, high: number): number {
+    const words = this.#words;
     const mask = this.#slots - 1;
     let at = low & mask;
     while (
-      this.#assignments[at] !== 0 &&
-      (this.#keys[at * KEY_WORDS] !== low || this.#keys[at * KEY_WORDS + 1] !== high)
+      words[at * WORDS + ASSIGNMENT] !== 0 &&
+      (words[at * WORDS] !== low || words[at * WORDS + 1] !== high)
     ) {
       at = (at + 1) & mask;
     }
@@ -206,21 +213,14 @@ class Generation {
   }
 
   #grow(): void {
-    const [keys, assignments, offsets, times] = [this.#keys, this.#assignments, this.#offsets, this.#times];
+    const words = this.#words;
     this.#slots *= 2;
-    this.#keys = new Uint32Array(this.#slots * KEY_WORDS);
-    this.#assignments = new Uint32Array(this.#slots);
-    this.#offsets = new Float64Array(this.#slots);
-    this.#times = new Float64Array(this.#slots);
-    for (let from = 0; from < assignments.length; from++) {
-      if (assignments[from] === 0) continue;
-      const [low, high] = [keys[from * KEY_WORDS] as number, keys[from * KEY_WORDS + 1] as number];
-      const at = this.#slotOf(low, high);
-      this.#keys[at * KEY_WORDS] = low;
-      this.#keys[at * KEY_WORDS + 1] = high;
-      this.#assignments[at] = assignments[from] as number;
-      this.#offsets[at] = offsets[from] as number;
-      this.#times[at] = times[from] as number;
+    this.#words = new Uint32Array(this.#slots * WORDS);
+    this.#numbers = new Float64Array(this.#words.buffer);
+    for (let from = 0; from < words.length; from += WORDS) {
+      if (words[from + ASSIGNMENT] === 0) continue;
+      const at = this.#slotOf(words[from] as number, words[from + 1] as number);
+      this.#words.set(words.subarray(from, from + WORDS), at * WORDS);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { UserError } from '../domain/errors.ts';
 import type { Recovered, TopicPartition } from '../domain/record.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
@@ -37,6 +38,8 @@ export interface OwnershipOptions {
   onError(message: string): void;
   /** `recover` rejected, and is asked again. */
   onRecoveryFailed(error: unknown): void;
+  /** `recover` rejected with what only a person can decide; nothing is taken on. */
+  onUnfit(error: UserError): void;
 }
 
 /**
@@ -127,6 +130,10 @@ export class Ownership {
         const recovered = await this.#options.recover(partitions);
         return rebalance === this.#newest ? recovered : null;
       } catch (error) {
+        if (error instanceof UserError) {
+          this.#options.onUnfit(error);
+          return null;
+        }
         this.#options.onRecoveryFailed(error);
         await new Promise((resolve) => setTimeout(resolve, RECOVER_RETRY_MS));
       }

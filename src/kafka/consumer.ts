@@ -27,6 +27,9 @@ export interface ConsumerListener {
  */
 export class KafkaConsumer {
   readonly #consumer: kafka.KafkaConsumer;
+  /** What was offered and not answered yet. Leaving waits for that answer, which nobody can give any more then. */
+  #offered: readonly TopicPartition[] | null = null;
+  #isClosing = false;
 
   private constructor(consumer: kafka.KafkaConsumer) {
     this.#consumer = consumer;
@@ -42,11 +45,11 @@ export class KafkaConsumer {
     listener: ConsumerListener,
   ): Promise<KafkaConsumer> {
     const { 'auto.offset.reset': offsetReset, ...rest } = properties;
-    const consumer = new kafka.KafkaConsumer(
+    const consumer: kafka.KafkaConsumer = new kafka.KafkaConsumer(
       {
         ...rest,
         rebalance_cb: (error: kafka.LibrdKafkaError, partitions: TopicPartition[]) => {
-          if (error.code === ASSIGN_PARTITIONS) listener.onAssign(partitions);
+          if (error.code === ASSIGN_PARTITIONS) opened.#offer(partitions, listener);
           else if (error.code === REVOKE_PARTITIONS) listener.onRevoke(partitions);
           else listener.onError(`rebalance: ${error.message}`);
         },
@@ -64,6 +67,7 @@ export class KafkaConsumer {
       },
       { 'auto.offset.reset': offsetReset as 'earliest' | 'latest' | 'error' },
     );
+    const opened = new KafkaConsumer(consumer);
     consumer.on('event.error', (error) => {
       listener.onError(error.message);
     });
@@ -79,7 +83,7 @@ export class KafkaConsumer {
           return;
         }
         consumer.subscribe(topics.map((topic) => (topic.startsWith('^') ? new RegExp(topic) : topic)));
-        resolve(new KafkaConsumer(consumer));
+        resolve(opened);
       });
     });
   }
@@ -94,6 +98,8 @@ export class KafkaConsumer {
 
   /** Takes partitions on: added to the others under an incremental protocol, instead of them under an eager one. */
   assign(partitions: readonly TopicPartition[]): void {
+    if (this.#isClosing) return;
+    this.#offered = null;
     if (this.#isIncremental) this.#consumer.incrementalAssign([...partitions]);
     else this.#consumer.assign([...partitions]);
   }
@@ -142,6 +148,28 @@ export class KafkaConsumer {
     });
   }
 
+  /**
+   * Where a partition begins and ends on the broker now.
+   * @throws Error when it does not answer in time.
+   */
+  watermarks(
+    topic: string,
+    partition: number,
+    timeoutMs: number,
+  ): Promise<{ readonly low: number; readonly high: number }> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.queryWatermarkOffsets(
+        topic,
+        partition,
+        timeoutMs,
+        (error: kafka.LibrdKafkaError | null, found: kafka.WatermarkOffsets) => {
+          if (error) reject(new Error(`${topic}[${partition}]: ${error.message}`));
+          else resolve({ low: found.lowOffset, high: found.highOffset });
+        },
+      );
+    });
+  }
+
   /** The newest offset the last fetch told of, −1 when unknown. No I/O. */
   highWatermark(topic: string, partition: number): number {
     try {
@@ -153,6 +181,8 @@ export class KafkaConsumer {
 
   /** Leaves the group, bounded: librdkafka's close can hang (confluentinc/librdkafka#1144). */
   close(timeoutMs: number): Promise<'closed' | 'timed_out'> {
+    if (this.#offered !== null) this.assign(this.#offered);
+    this.#isClosing = true;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         resolve('timed_out');
@@ -162,6 +192,16 @@ export class KafkaConsumer {
         resolve('closed');
       });
     });
+  }
+
+  #offer(partitions: readonly TopicPartition[], listener: ConsumerListener): void {
+    // A client that is closing takes no assignment, but hears that there is none.
+    if (this.#isClosing) {
+      this.unassign(partitions);
+      return;
+    }
+    this.#offered = partitions;
+    listener.onAssign(partitions);
   }
 
   get #isIncremental(): boolean {

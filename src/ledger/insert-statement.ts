@@ -21,7 +21,7 @@ export function insertSettings(token: string): Record<string, string | number> {
     async_insert: 0,
     insert_deduplicate: 1,
     insert_deduplication_token: token,
-    // Without it a batch whose insert failed between the table and its rollups would never reach them.
+    // Without it the rollups would count a batch again each time it is sent; with it, once, also one that reached only the table.
     deduplicate_blocks_in_dependent_materialized_views: 1,
     // Detection would take a first row that looks like column names for a header, and drop it.
     input_format_tsv_detect_header: 0,

@@ -23,6 +23,11 @@ export const LOG_EVENTS = {
     text: 'leaving the consumer group took too long; the broker evicts this member later',
   },
   fatal: { level: 'fatal', text: 'cannot go on' },
+  unfit: { level: 'fatal', text: 'cannot go on before somebody decides how' },
+  records_skipped: {
+    level: 'error',
+    text: 'records are gone that nobody has read; it goes on with the oldest there are, as kafka.lostRecords says',
+  },
 
   embedded_broker_started: {
     level: 'info',

@@ -1,5 +1,13 @@
 /** Invariants about single deliveries: I1, I2, I4 to I7, I12 and I13. */
-import { faultOver, faultsWhilePutOff, groupBy, isSuccess, sorted, wants } from './evidence.ts';
+import {
+  faultOver,
+  faultsWhileWaiting,
+  groupBy,
+  hasFaultSince,
+  isSuccess,
+  sorted,
+  wants,
+} from './evidence.ts';
 import type { DeliveryEvidence, Evidence } from './evidence.ts';
 import { Finding } from './finding.ts';
 import type { History, LedgerRow, ReceivedRequest } from './history.ts';
@@ -13,7 +21,7 @@ const ENDS: ReadonlySet<string> = new Set([
   'cancelled',
   'dropped',
 ]);
-const UNROUTED: ReadonlySet<string> = new Set(['filtered', 'no_route', 'invalid']);
+const UNROUTED: ReadonlySet<string> = new Set(['filtered', 'no_route', 'invalid', 'duplicate']);
 
 /** Each delivery was answered with 2xx, and the ledger says so, or it has another end; a record without any has its row. */
 export function nothingLost({ history, deliveries }: Evidence): Finding {
@@ -90,7 +98,7 @@ export function attemptsBounded({ history, deliveries }: Evidence): Finding {
     const { id, destination, requests, rows } = delivery;
     const last = Math.max(0, ...rows.map(({ attempt }) => attempt));
     finding.judge(last <= destination.maxAttempts, () => `${id} has an attempt ${last} in the ledger`);
-    if (faultsWhilePutOff(delivery, history).length > 0) continue;
+    if (faultsWhileWaiting(delivery, history).length > 0) continue;
     const lives = livesOf(delivery, history);
     const most = destination.maxAttempts * lives;
     finding.judge(requests.length <= most, () => `${id} had ${requests.length} attempts of ${most}`);
@@ -123,8 +131,8 @@ function livesOf({ events, rows, requests }: DeliveryEvidence, history: History)
 }
 
 /**
- * A process that takes a record on after its success is in the ledger skips it. A retry that a fault left in a delay
- * topic without its row comes all the same: see the windows in GUARANTEES.md.
+ * A process that takes a record on when its success is in the ledger skips it. A copy that a fault left in a delay
+ * topic comes all the same: see the windows in GUARANTEES.md.
  */
 export function nothingSentAgain({ history, deliveries }: Evidence): Finding {
   const finding = new Finding('I6');
@@ -135,7 +143,7 @@ export function nothingSentAgain({ history, deliveries }: Evidence): Finding {
       const delivery = byId.get(row.deliveryId);
       if (row.outcome !== 'delivered' || delivery === undefined) continue;
       if (delivery.events.length > 1 || delivery.rows.some(({ outcome }) => outcome === 'redriven')) continue;
-      if (hasStrayRetry(delivery, history)) continue;
+      if (hasStrayCopy(delivery, history)) continue;
       const later = delivery.requests.find((request) => request.atMs > atMs + clockMs);
       finding.judge(
         later === undefined,
@@ -147,12 +155,16 @@ export function nothingSentAgain({ history, deliveries }: Evidence): Finding {
   return finding;
 }
 
-function hasStrayRetry(delivery: DeliveryEvidence, history: History): boolean {
-  const failed = delivery.requests.filter((request) => !isSuccess(request));
-  return (
-    failed.some((request) => faultOver(request, history) !== null) ||
-    faultsWhilePutOff(delivery, history).length > 0
-  );
+/**
+ * A copy of it may have been left in a delay topic by a fault; and the row of a process that only stood still may come
+ * after another has asked the ledger.
+ */
+function hasStrayCopy(delivery: DeliveryEvidence, history: History): boolean {
+  const stoodStill = delivery.requests.some((request) => {
+    const fault = faultOver(request, history);
+    return fault !== null && (fault.what !== 'kill' || !isSuccess(request));
+  });
+  return stoodStill || faultsWhileWaiting(delivery, history).length > 0;
 }
 
 /** The number of faults bounds the number of duplicates, besides each of them having one. */
@@ -189,21 +201,20 @@ export function tenantsApart({ history, deliveries }: Evidence): Finding {
   return finding;
 }
 
-/** After its redrive, a dead letter succeeds at most once, but for the windows of I7. */
-export function redrivenOnce({ history, deliveries, duplicates }: Evidence): Finding {
+/** After its redrive, a dead letter comes to an end, and succeeds once at most where no fault came after it. */
+export function redrivenOnce({ history, deliveries }: Evidence): Finding {
   const finding = new Finding('I13');
-  const explained = new Set(duplicates.filter(({ fault }) => fault !== null).map(({ request }) => request));
   for (const { id, requests, rows } of deliveries) {
-    const redrives = rows.filter(({ outcome }) => outcome === 'redriven');
-    if (redrives.length === 0) continue;
-    const successes = requests.filter((request) => isSuccess(request) && !explained.has(request));
-    const { length } = successes;
-    const hasEnded = rows.some(({ outcome, isFinal, attemptedAtMs }) => {
-      // It is marked after it was handed over, so its end may be older than the mark.
-      const lastMs = Math.max(...redrives.map((row) => row.attemptedAtMs)) - history.run.bounds.freshMs;
-      return isFinal && (outcome === 'delivered' || attemptedAtMs > lastMs);
-    });
-    finding.judge(length <= 1 && hasEnded, () => `${id} was redriven and delivered ${length} times`);
+    const marks = rows.filter(({ outcome }) => outcome === 'redriven');
+    if (marks.length === 0) continue;
+    // It is marked a moment after it was handed over.
+    const sinceMs = Math.min(...marks.map(({ attemptedAtMs }) => attemptedAtMs)) - history.run.bounds.freshMs;
+    const { length } = requests.filter((request) => isSuccess(request) && request.atMs > sinceMs);
+    const hasEnded = rows.some(({ isFinal, attemptedAtMs }) => isFinal && attemptedAtMs > sinceMs);
+    finding.judge(
+      hasEnded && (length <= 1 || hasFaultSince(sinceMs, history)),
+      () => `${id} was redriven and delivered ${length} times`,
+    );
   }
   return finding;
 }

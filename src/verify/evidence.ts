@@ -87,6 +87,11 @@ export function faultOver(request: ReceivedRequest, { faults, run }: History): F
   );
 }
 
+/** Whether anything that may deliver again came at or after a time. */
+export function hasFaultSince(sinceMs: number, { faults, run }: History): boolean {
+  return faults.some(({ what, toMs }) => REPEATING.has(what) && toMs + run.bounds.unflushedMs >= sinceMs);
+}
+
 /** Rows from this time on may not be durable at a time; while the ledger is down nothing is. */
 function unflushedSince(atMs: number, faults: readonly Fault[], unflushedMs: number): number {
   let sinceMs = atMs - unflushedMs;
@@ -117,27 +122,33 @@ function expectedOf({ run, produced }: History): Pick<DeliveryEvidence, 'id' | '
   return [...expected.values()];
 }
 
-/** Pairs requests with the rows of the attempts that made them: the same status, within the attempt's time. */
+/**
+ * Pairs requests with the rows of the attempts that made them: the same status, within the attempt's time. Each request
+ * in turn takes the row whose attempt ended first of those that fit, which leaves as few over as can be.
+ */
 function matched(
   requests: readonly ReceivedRequest[],
   rows: readonly LedgerRow[],
   clockMs: number,
 ): Pick<DeliveryEvidence, 'swallowed' | 'unseen'> {
-  const swallowed = new Set(requests);
-  const unseen: LedgerRow[] = [];
-  for (const row of rows) {
-    if (row.class === '') continue;
-    const fits = [...swallowed].find(
-      (request) =>
+  const left = new Set(sorted(rows, endOf).filter((row) => row.class !== ''));
+  const swallowed = new Set<ReceivedRequest>();
+  for (const request of requests) {
+    const fits = [...left].find(
+      (row) =>
         // An attempt that ended without an answer, at its deadline say, may have been answered all the same.
         (row.status === request.status || row.status === 0) &&
         request.atMs >= row.attemptedAtMs - clockMs &&
-        request.atMs <= row.attemptedAtMs + row.durationMs + clockMs,
+        request.atMs <= endOf(row) + clockMs,
     );
-    if (fits !== undefined) swallowed.delete(fits);
-    else if (row.status > 0) unseen.push(row);
+    if (fits === undefined) swallowed.add(request);
+    else left.delete(fits);
   }
-  return { swallowed, unseen };
+  return { swallowed, unseen: [...left].filter(({ status }) => status > 0) };
+}
+
+function endOf({ attemptedAtMs, durationMs }: LedgerRow): number {
+  return attemptedAtMs + durationMs;
 }
 
 function duplicatesOf(delivery: DeliveryEvidence, history: History): Duplicate[] {
@@ -159,18 +170,25 @@ function faultBefore(delivery: DeliveryEvidence, index: number, history: History
     const fault = faultOver(request, history);
     if (fault !== null && fault.fromMs <= atMs) return fault;
   }
-  return faultsWhilePutOff(delivery, history).find((fault) => fault.fromMs <= atMs) ?? null;
+  return faultsWhileWaiting(delivery, history).find((fault) => fault.fromMs <= atMs) ?? null;
 }
 
 /**
- * Faults that may have hit a delivery when a breaker had it put off. That is a hand-over like one after an
- * attempt, so its window is the same, but no receiver has heard of it: what is known is that it lived then.
+ * Faults that came while a delivery may have waited in a delay topic. To be put off, by a breaker say, and to be
+ * passed on from one delay topic to the next are hand-overs like one after an attempt, with the same window,
+ * but no receiver hears of them: all that is known is that the delivery lived then.
  */
-export function faultsWhilePutOff(
-  { destination, events, requests }: Pick<DeliveryEvidence, 'destination' | 'events' | 'requests'>,
+export function faultsWhileWaiting(
+  {
+    destination,
+    events,
+    requests,
+    rows,
+  }: Pick<DeliveryEvidence, 'destination' | 'events' | 'requests' | 'rows'>,
   { faults, run }: History,
 ): readonly Fault[] {
-  if (destination.breakerOpenMs === null) return [];
+  const hasWaited = destination.breakerOpenMs !== null || rows.some(({ handOver }) => handOver === 'retry');
+  if (!hasWaited) return [];
   const { unflushedMs } = run.bounds;
   const bornMs = Math.min(...events.map(({ atMs }) => atMs));
   const endedMs = requests.find(isSuccess)?.atMs ?? Infinity;

@@ -40,9 +40,10 @@ export interface ReceivedRequest {
   readonly isSigned: boolean | null;
 }
 
-/** A line of a dispatcher's log about its partitions. */
+/** A line of a dispatcher's log about its partitions, or what the broker says to be committed. */
 export interface OwnershipEntry {
   readonly atMs: number;
+  /** Empty for the broker. */
   readonly process: string;
   /** `committed`: the broker accepted it. */
   readonly what: 'assigned' | 'revoked' | 'committed' | 'refused';

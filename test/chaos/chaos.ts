@@ -3,9 +3,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { HISTORY_FILES } from '../../src/verify/history.ts';
-import type { Fault, History, ReceivedRequest, Snapshot } from '../../src/verify/history.ts';
+import type { Fault, History, OwnershipEntry, ReceivedRequest, Snapshot } from '../../src/verify/history.ts';
 import { verify } from '../../src/verify/verify.ts';
 import type { Verdict } from '../../src/verify/verify.ts';
+import { isProbe, LatenessProbe, worstLatenessMs } from '../e2e/lateness-probe.ts';
 import { Scenario } from '../e2e/scenario.ts';
 import { startKafka, type RealKafka } from '../support/kafka.ts';
 import { runToEnd } from '../support/process.ts';
@@ -44,12 +45,17 @@ const BLACK_HOLE_MS = 3_000;
 const AFTERMATH_MS = 4_000;
 const SAMPLE_MS = 1_000;
 const SNAPSHOT_MS = 10_000;
+const COMMITTED_MS = 300;
 const PROGRESS_REQUESTS = 150;
+/** Whose receiver is probed for how late it writes down what comes; all receivers are one process. */
+const PROBED = 'limited';
+const PROBE_MS = 10;
+/** Requests are on their way for so long, and ledger rows have whole milliseconds. */
+const ON_THE_WAY_MS = 100;
 const TIMEOUT_MS = 60_000;
 
 const BOUNDS = {
   unflushedMs: 3_000,
-  clockMs: 250,
   freshMs: 10_000,
   rssBytes: 900 * 1024 * 1024,
   // Six origins, two lanes, and at most so many connections of an origin in each.
@@ -66,9 +72,11 @@ class Chaos {
   readonly #members: Members;
   readonly #faults: Fault[] = [];
   readonly #snapshots: Snapshot[] = [];
+  /** What the broker says to be committed, asked again and again. */
+  readonly #committed: OwnershipEntry[] = [];
   readonly #background = new Set<Promise<void>>();
   #load: Load | null = null;
-  #ledgerUpMs = 0;
+  #probe: LatenessProbe | null = null;
   #isWatching = true;
 
   private constructor(options: ChaosOptions, kafka: RealKafka, proxy: TcpProxy, scenario: Scenario) {
@@ -106,11 +114,13 @@ class Chaos {
   async run(): Promise<History> {
     const { kills, seed, tell } = this.#options;
     await Promise.all(Array.from({ length: MEMBERS }, () => this.#members.start()));
+    this.#probe = await LatenessProbe.start(this.#scenario.receiver.url(PROBED), PROBE_MS);
     const load = await Load.start(this.#kafka.brokers, this.#scenario.topic, seed);
     this.#load = load;
     const watching = [
       this.#watch(SAMPLE_MS, () => this.#members.sample()),
       this.#watch(SNAPSHOT_MS, () => this.#snapshot()),
+      this.#watch(COMMITTED_MS, () => this.#askCommitted()),
     ];
     await this.#progress();
     for (const [index, step] of stepsOf(kills, seed).entries()) {
@@ -128,7 +138,7 @@ class Chaos {
     await this.#redrive();
     await this.#settled();
     this.#isWatching = false;
-    await Promise.all(watching);
+    await Promise.all([...watching, this.#probe.stop()]);
     const history = await this.#history(healedAtMs);
     await this.#members.stopAll();
     return history;
@@ -139,6 +149,7 @@ class Chaos {
     this.#proxy.setFaults({});
     for (const member of this.#members.running) await this.#members.kill(member);
     await Promise.allSettled(this.#background);
+    await this.#probe?.stop();
     await this.#load?.close();
     await this.#scenario.close();
     await this.#kafka.stop();
@@ -175,8 +186,7 @@ class Chaos {
         await this.#scenario.owner.kill();
         await sleep(LEDGER_DOWN_MS);
         await this.#scenario.owner.startAgain();
-        this.#ledgerUpMs = Date.now() + AFTERMATH_MS;
-        this.#faults.push({ what: 'ledger_down', process: '', fromMs, toMs: this.#ledgerUpMs });
+        this.#faults.push({ what: 'ledger_down', process: '', fromMs, toMs: Date.now() + AFTERMATH_MS });
         return;
       case 'leave':
         if (member === undefined) return;
@@ -199,6 +209,7 @@ class Chaos {
     await sleep(ZOMBIE_MS);
     member.dispatcher.child.resume();
     member.isPaused = false;
+    member.continuedMs = Date.now();
     this.#faults.push({ what: 'stop', process: member.name, fromMs, toMs: Date.now() });
   }
 
@@ -220,7 +231,7 @@ class Chaos {
   }
 
   async #requestCount(): Promise<number> {
-    const counts = await this.#scenario.receiver.counts();
+    const { [PROBED]: _, ...counts } = await this.#scenario.receiver.counts();
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
@@ -262,18 +273,35 @@ class Chaos {
     await folder.remove();
   }
 
-  /** What is committed, and then what the ledger has; left out while the ledger was just down. */
+  async #askCommitted(): Promise<void> {
+    const { topic, group, delayTopics } = this.#scenario;
+    for (const name of [topic, ...delayTopics]) {
+      const offsets = await this.#kafka.tools.committedOffsets(group, name);
+      const atMs = Date.now();
+      for (const [partition, offset] of offsets.entries())
+        this.#committed.push({ atMs, process: '', what: 'committed', topic: name, partition, offset });
+    }
+  }
+
+  /** What is committed, and then what the ledger has; left out while rows are in the overflow topic, durable as well. */
   async #snapshot(): Promise<void> {
-    if (Date.now() < this.#ledgerUpMs) return;
     const { topic, group, ledger } = this.#scenario;
     try {
       const offsets = await this.#kafka.tools.committedOffsets(group, topic);
       const committed = offsets.map((offset, partition) => ({ topic, partition, offset }));
+      if (!(await this.#isDrained())) return;
       const rows = await ledgerRows(ledger, topic);
       this.#snapshots.push({ atMs: Date.now(), committed, rows });
     } catch {
       // The ledger is down by intent.
     }
+  }
+
+  async #isDrained(): Promise<boolean> {
+    const overflow = `${this.#scenario.group}.ledger-overflow`;
+    const ends = await this.#kafka.tools.endOffsets(overflow);
+    const drained = await this.#kafka.tools.committedOffsets(`${this.#scenario.group}.overflow`, overflow);
+    return ends.every((end, partition) => end === 0 || drained[partition] === end);
   }
 
   async #watch(everyMs: number, look: () => Promise<void>): Promise<void> {
@@ -297,6 +325,7 @@ class Chaos {
         healedAtMs,
         bounds: {
           ...BOUNDS,
+          clockMs: ON_THE_WAY_MS + Math.ceil(worstLatenessMs(await this.#scenario.receiver.requests(PROBED))),
           // Each event makes some four requests; a third of them come again for being refused.
           duplicatesPerFault: Math.ceil((EVENTS_PER_SECOND * 6 * BOUNDS.unflushedMs) / 1_000) + 32 * TENANTS,
         },
@@ -310,7 +339,7 @@ class Chaos {
       },
       produced: this.#load?.produced ?? [],
       requests,
-      ownership,
+      ownership: [...ownership, ...this.#committed],
       ledger: await ledgerRows(this.#scenario.ledger, this.#scenario.topic),
       snapshots: this.#snapshots,
       faults: this.#faults,
@@ -321,17 +350,19 @@ class Chaos {
 
   async #requestsOf(destination: string): Promise<ReceivedRequest[]> {
     const requests = await this.#scenario.receiver.requests(destination);
-    return requests.map(({ wallUs, webhookId, status, body, headers }) => {
-      const event = JSON.parse(body ?? '{}') as { id?: string; tenantid?: string; data?: unknown };
-      return {
-        ...{ atMs: wallUs / 1_000, destination, deliveryId: webhookId, status, retryAfterMs: null },
-        process: headers?.[WHO] ?? '',
-        tenant: event.tenantid ?? '',
-        eventId: event.id ?? '',
-        payload: payloadOf(event.data),
-        isSigned: null,
-      };
-    });
+    return requests
+      .filter((request) => !isProbe(request))
+      .map(({ wallUs, webhookId, status, body, headers }) => {
+        const event = JSON.parse(body ?? '{}') as { id?: string; tenantid?: string; data?: unknown };
+        return {
+          ...{ atMs: wallUs / 1_000, destination, deliveryId: webhookId, status, retryAfterMs: null },
+          process: headers?.[WHO] ?? '',
+          tenant: event.tenantid ?? '',
+          eventId: event.id ?? '',
+          payload: payloadOf(event.data),
+          isSigned: null,
+        };
+      });
   }
 
   #configOf(name: string): Record<string, unknown> {

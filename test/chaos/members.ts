@@ -9,12 +9,14 @@ import { startDispatcherProcess, type DispatcherProcess } from '../support/dispa
 export const WHO = 'x-process';
 
 const PAGE_BYTES = 4_096;
+const LATE_MS = 1_000;
 
 /** A dispatcher's process, and what its log says. */
 export interface Member {
   readonly name: string;
   readonly dispatcher: DispatcherProcess;
   isPaused: boolean;
+  continuedMs: number;
 }
 
 interface LogLine {
@@ -55,7 +57,7 @@ export class Members {
       this.#read(name, line);
     });
     void dispatcher.child.exited.then(() => log.end());
-    const member = { name, dispatcher, isPaused: false };
+    const member = { name, dispatcher, isPaused: false, continuedMs: 0 };
     this.#running.push(member);
     return member;
   }
@@ -84,6 +86,11 @@ export class Members {
     }
   }
 
+  #isLate(process: string, atMs: number): boolean {
+    const member = this.#running.find(({ name }) => name === process);
+    return member !== undefined && (member.isPaused || atMs < member.continuedMs + LATE_MS);
+  }
+
   #forget(member: Member): void {
     this.#running = this.#running.filter((one) => one !== member);
   }
@@ -99,6 +106,8 @@ export class Members {
         this.#moved({ atMs, process }, line);
         break;
       case 'offsets_committed':
+        // What a process hears when it goes on may be the answer to what it asked before it was stopped.
+        if (this.#isLate(process, atMs)) break;
         for (const place of line.offsets ?? [])
           this.ownership.push({ ...place, atMs, process, what: 'committed' });
         break;

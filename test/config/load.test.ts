@@ -28,6 +28,7 @@ describe('the file', () => {
         properties: {},
         maxRecordBytes: 1_048_576,
         revokeDeadlineMs: 10_000,
+        lostRecords: 'stop',
         commitIntervalMs: 1_000,
       },
       clickhouse: {

@@ -160,8 +160,8 @@ test.each([
   ],
   [
     'tells one tenant’s events from another’s not at all',
-    'for (let i = 0; i < tenant.length; i++)',
-    'for (let i = 0; i < 0; i++)',
+    'for (let i = 0; i < tenant.length; i += 2)',
+    'for (let i = 0; i < 0; i += 2)',
   ],
   [
     'forgets the young instead of the old',
@@ -188,7 +188,7 @@ describe('memory', () => {
     for (let i = 0; i < 50_000; i++) if (seen.see('t', `event-${i}`, 1, i, i)) told++;
     expect(told).toBe(0);
     expect(seen.size).toBeLessThanOrEqual(10_000);
-    expect(seen.bytes).toBeLessThanOrEqual(2 * 16_384 * 28);
+    expect(seen.bytes).toBeLessThanOrEqual(2 * 16_384 * 32);
     for (let i = 45_001; i < 50_000; i++) if (seen.see('t', `event-${i}`, 1, 90_000, 50_000)) told++;
     expect(told).toBe(4_999);
     expect(seen.see('t', 'event-0', 1, 90_000, 50_000)).toBe(false);

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import type { ReceivedRequest } from '../support/receiver.ts';
+import { repositoryRoot } from '../support/repository.ts';
 
 const INTERVAL_MS = 3;
 const PATH = '/lateness-probe/';
@@ -18,9 +20,9 @@ export class LatenessProbe {
   }
 
   /** @param url of a receiver that answers at once. */
-  static async start(url: string): Promise<LatenessProbe> {
-    const thread = new Worker(new URL('./lateness-probe-thread.mjs', import.meta.url), {
-      workerData: { url, path: PATH, intervalMs: INTERVAL_MS },
+  static async start(url: string, intervalMs = INTERVAL_MS): Promise<LatenessProbe> {
+    const thread = new Worker(path.join(repositoryRoot, 'test', 'e2e', 'lateness-probe-thread.mjs'), {
+      workerData: { url, path: PATH, intervalMs },
     });
     await once(thread, 'message');
     return new LatenessProbe(thread);
@@ -31,8 +33,8 @@ export class LatenessProbe {
   }
 }
 
-export function isProbe({ path }: ReceivedRequest): boolean {
-  return path.startsWith(PATH);
+export function isProbe({ path: url }: ReceivedRequest): boolean {
+  return url.startsWith(PATH);
 }
 
 /**
@@ -40,8 +42,8 @@ export function isProbe({ path }: ReceivedRequest): boolean {
  * after a probe was sent was written down no later than the next probe. @throws Error when too few probes arrived.
  */
 export function worstLatenessMs(requests: readonly ReceivedRequest[]): number {
-  const probes = requests.filter(isProbe).map(({ path, monotonicUs }) => {
-    return { sentUs: Number(path.slice(PATH.length)), seenUs: monotonicUs };
+  const probes = requests.filter(isProbe).map(({ path: probe, monotonicUs }) => {
+    return { sentUs: Number(probe.slice(PATH.length)), seenUs: monotonicUs };
   });
   if (probes.length < 2) throw new Error(`${probes.length} probes arrived`);
   const lateUs = probes

@@ -66,6 +66,7 @@ class Process {
       },
       onError: (message) => log.push(`error ${message}`),
       onRecoveryFailed: (error) => log.push(`recovery failed: ${String(error)}`),
+      onUnfit: (error) => log.push(`unfit: ${error.message}`),
       ...change,
     });
   }

@@ -17,6 +17,7 @@ const kafka: KafkaConfig = {
   producerProperties: { 'linger.ms': 9 },
   maxRecordBytes: 1024 * 1024,
   revokeDeadlineMs: 10_000,
+  lostRecords: 'stop',
   commitIntervalMs: 500,
 };
 
@@ -89,7 +90,9 @@ describe('the producer', () => {
     const properties = producerProperties(kafka, 'b');
     expect(properties['message.max.bytes']).toBeGreaterThan(limits.recordMaxBytes);
     const largestBytes = Number(properties['message.max.bytes']);
-    expect(properties['queue.buffering.max.kbytes']).toBe((limits.handoverPendingBytes + largestBytes) / 1024);
+    expect(properties['queue.buffering.max.kbytes']).toBe(
+      (limits.handoverPendingBytes + largestBytes) / 1024,
+    );
     expect(properties).toMatchObject({ 'linger.ms': 9 });
   });
 });

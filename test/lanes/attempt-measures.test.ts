@@ -55,6 +55,21 @@ test('what waited for a connection says so, apart from the time of the attempt',
   ]);
 });
 
+test('a back-off in the lane is no wait: that begins when it is over', async () => {
+  let shortages = 1;
+  const of = open(4, () =>
+    shortages-- > 0
+      ? { kind: 'fail', code: 'EMFILE', beforeSend: true, afterMs: 0 }
+      : { kind: 'answer', status: 200, afterMs: 5 },
+  );
+  of.send(1, [{ tenant: 'acme', type: 'user.created' }]);
+  await of.pass(10_000);
+  expect(of.rows.map(({ outcome }) => outcome)).toEqual(['retrying', 'delivered']);
+  const [first, second] = of.rows.map((row) => Number(row.attempted_at) * 1_000);
+  expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(1_000);
+  expect(Number(of.rows[1]?.waited_us)).toBeLessThan(100_000);
+});
+
 test('what got no answer has no time to its head, though an attempt before it had one', async () => {
   const statuses = [503];
   const of = open(4, () => {

@@ -66,7 +66,8 @@ describe('the property catches', () => {
     ]);
     expect(() => {
       fc.assert(fc.property(fc.array(anyRow, { maxLength: 6 }), readsBack(planted)), {
-        seed: 1, endOnFailure: true,
+        seed: 1,
+        endOnFailure: true,
         numRuns: 500,
       });
     }).toThrow();

@@ -1,5 +1,8 @@
+import { limits } from '../../src/domain/limits.ts';
 import type { TopicPartition, TopicPartitionOffset } from '../../src/domain/record.ts';
+import type { LedgerPart } from '../../src/ledger/batch-sender.ts';
 import { LEDGER_COLUMNS, type LedgerTable } from '../../src/ledger/columns.ts';
+import { HeldDeliveries } from '../../src/overflow/held-deliveries.ts';
 import type { Faults } from './faults.ts';
 import type { Owner, VirtualTime } from './virtual-time.ts';
 
@@ -9,7 +12,10 @@ type AttemptColumn = (typeof LEDGER_COLUMNS.attempts)[number][0];
 export type Row = Readonly<Record<AttemptColumn, string>>;
 
 export interface LedgerWitness {
+  /** It is durable: in the ledger or in the overflow. */
   onRow(row: Row, text: string): void;
+  /** The ledger has it. */
+  onInserted(text: string): void;
   onTokenReused(token: string): void;
   /** Nothing that is stored from now on is known to who asked. */
   onQuery(by: Owner, place: TopicPartition): void;
@@ -41,18 +47,22 @@ const NO_DUPLICATES = "AND outcome != 'duplicate'";
 const COLUMNS = LEDGER_COLUMNS.attempts.map(([name]) => name);
 
 /**
- * A ledger that outlives every process: it stores what comes under one token once, whatever it
+ * A ledger, with an overflow topic before it in half of all seeds, that outlives every process: it stores what comes under one token once, whatever it
  * is, and answers the questions of `app/recovery.ts` and `app/seen-events.ts`.
  */
 export class FakeLedger {
   readonly rows: Row[] = [];
   isDown = false;
+  readonly hasOverflow: boolean;
   readonly #time: VirtualTime;
   readonly #faults: Faults;
   readonly #witness: LedgerWitness;
   readonly #tokens = new Map<string, string>();
+  readonly #stored = new Set<string>();
+  readonly #overflow: { readonly table: LedgerTable; readonly text: string; readonly token: string }[] = [];
 
   constructor(time: VirtualTime, faults: Faults, witness: LedgerWitness) {
+    this.hasOverflow = faults.random.chance(0.5);
     this.#time = time;
     this.#faults = faults;
     this.#witness = witness;
@@ -108,7 +118,8 @@ export class FakeLedger {
     if (sql.includes('FROM attempts') && (isRetry || sql.includes("retry_topic = ''"))) {
       if (sql.includes(SETTLED))
         return (by, place) => {
-          this.#witness.onQuery(by, place);
+          // Where there is an overflow it was read before, and what was not durable then may not be known.
+          if (!this.hasOverflow) this.#witness.onQuery(by, place);
           return this.#settledFrom(place, isRetry);
         };
       if (sql.includes(SEEN))
@@ -123,23 +134,85 @@ export class FakeLedger {
     return this.#faults.happens('insertAlarms') ? new Error('Code: 60. Unknown table') : null;
   }
 
+  /** Offers a part to the overflow topic. */
+  put(owner: Owner & Step, { table, pieces, token }: LedgerPart): Promise<void> {
+    const text = Buffer.concat(pieces).toString();
+    const faults = this.#faults;
+    return new Promise((resolve, reject) => {
+      this.#time.at(faults.latencyMs(40), null, () => {
+        const isRefused = faults.happens('putRefused');
+        if (!isRefused) this.#overflow.push({ table, text, token });
+        if (!isRefused) this.#witnessOnce(table, text, token);
+        owner.onStep();
+        const isLost = !isRefused && faults.happens('putAnswerLost');
+        this.#time.at(faults.latencyMs(20), owner, () => {
+          if (isRefused || isLost) reject(new Error('Local: Message timed out'));
+          else resolve();
+        });
+      });
+    });
+  }
+
+  /** What the overflow topic holds and the ledger has not, as `overflow/undrained.ts` reads it. */
+  undrained(owner: Owner, places: readonly TopicPartitionOffset[]): Promise<HeldDeliveries> {
+    return new Promise((resolve, reject) => {
+      this.#time.at(this.#faults.latencyMs(40), null, () => {
+        const isRefused = this.#faults.happens('queryFails');
+        const held = new HeldDeliveries(places, limits.uncommittedRecords);
+        for (const { table, text } of this.#overflow)
+          if (table === 'attempts') held.add(Buffer.from(text), COLUMNS);
+        if (!isRefused) for (const place of places) this.#witness.onQuery(owner, place);
+        this.#time.at(this.#faults.latencyMs(20), owner, () => {
+          if (isRefused) reject(new Error('Local: Timed out'));
+          else resolve(held);
+        });
+      });
+    });
+  }
+
+  /** Parts that wait in the overflow. */
+  get waiting(): number {
+    return this.#overflow.length;
+  }
+
+  /** Inserts the oldest part that waits, and a while later takes it out, again and again. */
+  drain(): void {
+    this.#time.at(this.#faults.latencyMs(200), null, () => {
+      const [oldest] = this.#overflow;
+      if (oldest === undefined || this.#refusal() !== null) {
+        this.drain();
+        return;
+      }
+      this.#store(oldest.table, oldest.text, oldest.token);
+      this.#time.at(this.#faults.latencyMs(100), null, () => {
+        this.#overflow.shift();
+        this.drain();
+      });
+    });
+  }
+
   #store(table: LedgerTable, text: string, token: string): void {
+    this.#witnessOnce(table, text, token);
     const name = `${table} ${token}`;
-    const stored = this.#tokens.get(name);
-    if (stored !== undefined) {
-      if (stored !== text) this.#witness.onTokenReused(name);
+    if (this.#stored.has(name)) return;
+    this.#stored.add(name);
+    if (table !== 'attempts') return;
+    for (const line of linesOf(text)) {
+      this.rows.push(rowOf(line));
+      this.#witness.onInserted(line);
+    }
+  }
+
+  /** What comes first under a token is durable from now on; what comes later under it must be the same. */
+  #witnessOnce(table: LedgerTable, text: string, token: string): void {
+    const name = `${table} ${token}`;
+    const known = this.#tokens.get(name);
+    if (known !== undefined) {
+      if (known !== text) this.#witness.onTokenReused(name);
       return;
     }
     this.#tokens.set(name, text);
-    if (table !== 'attempts') return;
-    for (const line of text.split('\n')) {
-      if (line === '') continue;
-      const cells = line.split('\t');
-      const row = {} as Record<AttemptColumn, string>;
-      for (const [i, column] of COLUMNS.entries()) row[column] = cells[i] ?? '';
-      this.rows.push(row);
-      this.#witness.onRow(row, line);
-    }
+    if (table === 'attempts') for (const line of linesOf(text)) this.#witness.onRow(rowOf(line), line);
   }
 
   /** The SQL of `app/recovery.ts`, by hand. */
@@ -185,4 +258,15 @@ export class FakeLedger {
     const newest = [...firsts.values()].toSorted((a, b) => b.firstMs - a.firstMs).slice(0, limit);
     return newest.map(({ firstMs, ...first }) => ({ ...first, partition, ageMs: now - firstMs }));
   }
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}
+
+function rowOf(line: string): Row {
+  const cells = line.split('\t');
+  const row = {} as Record<AttemptColumn, string>;
+  for (const [i, column] of COLUMNS.entries()) row[column] = cells[i] ?? '';
+  return row;
 }

@@ -16,6 +16,8 @@ const RATES = {
   insertAlarms: 0.02,
   insertAnswerLost: 0.1,
   insertComesLate: 0.05,
+  putRefused: 0.1,
+  putAnswerLost: 0.1,
   requestFails: 0.5,
   crash: 0.004,
 } as const;

@@ -46,7 +46,15 @@ export class Judge implements BrokerWitness, LedgerWitness {
     crash_or_revocation: 0,
     hand_over_answer_lost: 0,
   };
-  readonly seen = { deadLetters: 0, retries: 0, hops: 0, breakerOpen: 0, skipped: 0, duplicates: 0 };
+  readonly seen = {
+    deadLetters: 0,
+    retries: 0,
+    hops: 0,
+    breakerOpen: 0,
+    skipped: 0,
+    duplicates: 0,
+    diverted: 0,
+  };
   readonly #time: VirtualTime;
   /** What becomes of each source record, by its place; see `deliveriesOf`. */
   readonly #events = new Map<string, readonly string[]>();
@@ -55,7 +63,9 @@ export class Judge implements BrokerWitness, LedgerWitness {
   /** When rows that settle a delivery of a record were stored. */
   readonly #settled = new Map<string, number[]>();
   readonly #finals = new Set<string>();
-  readonly #rowTexts = new Set<string>();
+  /** Rows that are in the ledger or the overflow, and those that are in the ledger. */
+  readonly #durable = new Set<string>();
+  readonly #stored = new Set<string>();
   readonly #requests = new Set<string>();
   readonly #taken = new Map<string, number>();
   readonly #questions = new Map<Owner, Map<string, number>>();
@@ -130,8 +140,7 @@ export class Judge implements BrokerWitness, LedgerWitness {
   // The ledger's side.
 
   onRow(row: Row, text: string): void {
-    if (this.#rowTexts.has(text)) this.accuse(`a row is there twice: ${text}`);
-    this.#rowTexts.add(text);
+    this.#durable.add(text);
     if (row.outcome === 'breaker_open') this.seen.breakerOpen++;
     if (row.outcome === 'duplicate') this.seen.duplicates++;
     const place = placeOfRow(row);
@@ -151,6 +160,11 @@ export class Judge implements BrokerWitness, LedgerWitness {
       this.accuse(`${key} ends as ${row.outcome}, and the ledger knew that it was settled`);
     settled.push(this.#time.nowMs);
     this.#settled.set(key, settled);
+  }
+
+  onInserted(text: string): void {
+    if (this.#stored.has(text)) this.accuse(`a row is there twice: ${text}`);
+    this.#stored.add(text);
   }
 
   onTokenReused(token: string): void {
@@ -215,6 +229,8 @@ export class Judge implements BrokerWitness, LedgerWitness {
 
   judgeTheEnd(): void {
     for (const left of this.unfinished()) this.accuse(`${left} has no final outcome`);
+    for (const row of this.#durable)
+      if (!this.#stored.has(row)) this.accuse(`a row was durable and is gone: ${row}`);
     for (const left of this.uncommitted()) this.accuse(`${left} is not committed to its end`);
     for (const [key, exits] of this.#exits) this.#judgeExits(key, exits);
     for (const [, times] of this.#taken) if (times > 1) this.windows.ambiguous += times - 1;

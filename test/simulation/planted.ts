@@ -1,3 +1,4 @@
+import type { recoverDeliveries } from '../../src/app/recovery.ts';
 import type { recoverSeenEvents } from '../../src/app/seen-events.ts';
 import type { SeenEvents } from '../../src/duplicates/seen-events.ts';
 import type { Assignments } from '../../src/ingest/assignments.ts';
@@ -64,6 +65,14 @@ export const PLANTED: readonly (readonly [what: string, parts: () => Promise<Par
             partitions.map(() => ({ deliveryIds: new Map<number, Set<string>>(), lastOffset: -1 })),
           ),
       }),
+  ],
+  [
+    'does not look for what it skips in the overflow',
+    () =>
+      variantOf<{ recoverDeliveries: typeof recoverDeliveries }>('app/recovery.ts', [
+        '(await undrained?.(places)) ?? null',
+        'null',
+      ]),
   ],
   [
     'inserts every batch under one token',

@@ -89,6 +89,7 @@ class Simulation implements World {
   }
 
   async run(): Promise<void> {
+    this.ledger.drain();
     this.#planEvents();
     this.#planFaults();
     this.#start(0);
@@ -209,7 +210,9 @@ class Simulation implements World {
   }
 
   #checkWhetherDone(): void {
-    this.#isDone = this.judge.unfinished().length === 0 && this.judge.uncommitted().length === 0;
+    const { judge, ledger } = this;
+    this.#isDone =
+      judge.unfinished().length === 0 && judge.uncommitted().length === 0 && ledger.waiting === 0;
     if (this.#isDone) return;
     this.time.at(CHECK_MS, null, () => {
       this.#checkWhetherDone();

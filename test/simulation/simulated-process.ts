@@ -65,6 +65,7 @@ const DRAIN_DEADLINE_MS = 3_000;
 const COMMIT_TIMEOUT_MS = 2_000;
 const BOUNDS = { maxRecords: 12, maxBytes: 1_000_000 };
 const LEDGER_BOUNDS = { batchMaxRows: 20, batchMaxBytes: 100_000, batchMaxAgeMs: 150 };
+const OVERFLOW_BOUNDS = { afterRows: 15, afterBytes: 100_000, afterAgeMs: 1_200, maxPartBytes: 2_000 };
 const MAPPING = { tenant: { from: 'key' } } as unknown as FieldMapping;
 
 /** One life of a dispatcher: what `src/app/pipeline.ts` puts together, on fakes; its lane is real but for thread and sockets. */
@@ -179,10 +180,16 @@ export class SimulatedProcess extends Owner {
   }
 
   #openBatcher(): LedgerBatcher {
-    const { time, parts, ledger, faults } = this.#world;
+    const { time, parts, ledger, faults, judge } = this.#world;
     return new parts.LedgerBatcher({
       sink: { insert: (table, pieces, token) => ledger.insert(this, table, pieces, token) },
       bounds: LEDGER_BOUNDS,
+      overflow: ledger.hasOverflow
+        ? { ...OVERFLOW_BOUNDS, to: { put: (part) => ledger.put(this, part) } }
+        : null,
+      onDiverting: () => {
+        judge.seen.diverted++;
+      },
       clock: time,
       random: () => faults.random.fraction(),
       onDurable: (records) => {
@@ -274,7 +281,7 @@ export class SimulatedProcess extends Owner {
         query: <T>(sql: string, params?: Readonly<Record<string, unknown>>) =>
           ledger.query<T>(this, sql, params),
       },
-      undrained: null,
+      undrained: ledger.hasOverflow ? (places) => ledger.undrained(this, places) : null,
       isDelayTopic: (topic) => DELAYS.has(topic),
       onLedgerSkipped: null,
     };
@@ -322,6 +329,9 @@ export class SimulatedProcess extends Owner {
       onError: () => undefined,
       onRecoveryFailed: (error) => {
         if (String(error).includes('fake ledger')) judge.accuse(String(error));
+      },
+      onUnfit: (error) => {
+        judge.accuse(String(error));
       },
     };
   }

@@ -29,7 +29,7 @@ const TIMEOUT_MS = 600_000;
 const COVERED = [
   ...WINDOWS,
   ...['crash', 'crashes', 'stops', 'leaves', 'outages', 'evictions', 'rebalances'],
-  ...['deadLetters', 'retries', 'hops', 'breakerOpen', 'skipped', 'duplicates'],
+  ...['deadLetters', 'retries', 'hops', 'breakerOpen', 'skipped', 'duplicates', 'diverted'],
   ...[
     'commitRefused',
     'commitAnswerLost',

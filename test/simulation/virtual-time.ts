@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/domain/clock.ts';
 
 /** Monotonic time starts at 0; the wall clock then shows this. */
-export const EPOCH_MS = 1_760_000_000_000;
+const EPOCH_MS = 1_760_000_000_000;
 
 /** Whose events they are: a process runs, stands still (its events wait), or is dead (they never come). */
 export class Owner {

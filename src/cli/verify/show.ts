@@ -49,7 +49,7 @@ function exampleLines({ id, examples, violations }: Finding): string[] {
 }
 
 /** How many faults of each kind repeated how many requests. */
-export function histogramLines(tolls: readonly FaultToll[]): string[] {
+function histogramLines(tolls: readonly FaultToll[]): string[] {
   if (tolls.length === 0) return [];
   const counts = new Map<string, number>();
   for (const { fault, duplicates } of tolls) {
