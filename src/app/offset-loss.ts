@@ -31,7 +31,7 @@ export interface OffsetLossParts {
  * @throws Error when the broker does not answer.
  */
 export async function checkOffsetLoss(
-  { consumer, groupId, policy, onSkipped }: OffsetLossParts,
+  { consumer, groupId, policy, ...told }: OffsetLossParts,
   committed: readonly TopicPartitionOffset[],
 ): Promise<void> {
   const known = committed.filter(({ offset }) => offset >= 0);
@@ -43,7 +43,7 @@ export async function checkOffsetLoss(
   );
   const losses = problems.filter((problem) => problem !== null);
   if (losses.length === 0) return;
-  if (policy === 'skip') losses.forEach(onSkipped);
+  if (policy === 'skip') for (const loss of losses) told.onSkipped(loss);
   else {
     const remedy =
       'set kafka.lostRecords to skip to go on with the oldest records there are, or set the group’s offsets yourself';

@@ -103,38 +103,41 @@ export class OverflowDrainer {
   }
 
   async #drain(record: SourceRecord): Promise<void> {
-    const { clock, share, pause } = this.#options;
+    const { share, pause } = this.#options;
     const owned = this.#owned.get(nameOf(record));
     if (owned === undefined) return;
     owned.next = record.offset;
     const rows = overflowRowsOf(record);
-    const startMs = clock.monotonicMs();
+    const tookMs = rows === null ? 0 : await this.#whilePolling(this.#store(record, rows));
+    if (tookMs === null) return;
     if (rows === null) this.#options.onForeign(record);
-    else if (!(await this.#whilePolling(this.#store(record, rows)))) return;
     if (this.#owned.get(nameOf(record)) !== owned) return;
     owned.next = record.offset + 1;
     this.#commit({ topic: record.topic, partition: record.partition, offset: record.offset + 1 });
-    const tookMs = clock.monotonicMs() - startMs;
     if (share < 1 && !this.#stopped) await this.#whilePolling(pause((tookMs * (1 - share)) / share));
   }
 
-  /** Tries until the rows are stored; false when the partition was taken away, or it was stopped. */
-  async #store(record: SourceRecord, rows: OverflowRows): Promise<boolean> {
+  /**
+   * Tries until the rows are stored.
+   * @returns how long the try took that did it; null when the partition was taken away, or it was stopped.
+   */
+  async #store(record: SourceRecord, rows: OverflowRows): Promise<number | null> {
     const name = nameOf(record);
     for (let failures = 1; !this.#stopped && this.#owned.has(name); failures++) {
+      const startMs = this.#options.clock.monotonicMs();
       try {
         await this.#options.store(rows);
         this.stats.records++;
         this.stats.rows += rows.rows;
         this.stats.bytes += rows.bytes.length;
-        return true;
+        return this.#options.clock.monotonicMs() - startMs;
       } catch (error) {
         this.stats.failures++;
         this.#options.onFailure(error);
         await this.#pauseUnlessOver(this.#options.retryDelayMs(error, failures), name);
       }
     }
-    return false;
+    return null;
   }
 
   async #pauseUnlessOver(delayMs: number, name: string): Promise<void> {

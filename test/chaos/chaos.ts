@@ -53,6 +53,7 @@ const PROBE_MS = 10;
 /** Requests are on their way for so long, and ledger rows have whole milliseconds. */
 const ON_THE_WAY_MS = 100;
 const TIMEOUT_MS = 60_000;
+const SETTLE_TIMEOUT_MS = 120_000;
 
 const BOUNDS = {
   unflushedMs: 3_000,
@@ -243,7 +244,7 @@ class Chaos {
   }
 
   async #settled(): Promise<void> {
-    await this.#scenario.settled(TIMEOUT_MS);
+    await this.#scenario.settled(SETTLE_TIMEOUT_MS);
     // Rows that the overflow topic kept come to the ledger after the commit.
     let rows = -1;
     await waitFor(

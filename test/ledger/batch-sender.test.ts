@@ -105,8 +105,7 @@ function makesDurable(Class: SenderClass): (run: Run) => Promise<void> {
         for (const { token } of all) {
           expect(acknowledged.has(token) || overflow.tokens.has(token), `${token} is nowhere`).toBe(true);
         }
-        if (hasEnded as boolean)
-          expect(all.every(({ token }) => acknowledged.has(token))).toBe(true);
+        if (hasEnded as boolean) expect(all.every(({ token }) => acknowledged.has(token))).toBe(true);
         sent += parts;
       }
       isDone = true;
@@ -179,7 +178,11 @@ describe('the property catches', () => {
       [from, to],
     );
     await expect(
-      fc.assert(fc.asyncProperty(anyRun, makesDurable(planted)), { seed: 1, numRuns: 400, endOnFailure: true }),
+      fc.assert(fc.asyncProperty(anyRun, makesDurable(planted)), {
+        seed: 1,
+        numRuns: 400,
+        endOnFailure: true,
+      }),
     ).rejects.toThrow();
   });
 });

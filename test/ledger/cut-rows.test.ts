@@ -45,7 +45,8 @@ describe('the property catches', () => {
     const { cutRows: planted } = await variantOf<{ cutRows: CutRows }>('ledger/cut-rows.ts', [from, to]);
     expect(() => {
       fc.assert(fc.property(anyPieces, fc.integer({ min: 1, max: 60 }), cutsWell(planted)), {
-        seed: 1, endOnFailure: true,
+        seed: 1,
+        endOnFailure: true,
         numRuns: 1_000,
       });
     }).toThrow();

@@ -1,12 +1,23 @@
 import type { RecordHeader, TopicPartition, TopicPartitionOffset } from '../../src/domain/record.ts';
-import type { BrokerMember } from './broker-member.ts';
 import type { Faults } from './faults.ts';
-import type { VirtualTime } from './virtual-time.ts';
+import type { Owner, VirtualTime } from './virtual-time.ts';
 
 /** A member that is not heard of for so long is evicted. */
 const SESSION_MS = 6_000;
 /** A member that has not given its partitions up after so long is evicted. */
 const REBALANCE_TIMEOUT_MS = 15_000;
+
+/** A member of the group, as the group knows it: `BrokerMember`. */
+export interface GroupMember {
+  readonly owner: Owner;
+  isMember: boolean;
+  silences: number;
+  given: readonly TopicPartition[];
+  give(generation: number, partitions: readonly TopicPartition[]): void;
+  askToGiveUp(): void;
+  onEvicted(): void;
+  onAppended(): void;
+}
 
 export interface StoredRecord {
   readonly offset: number;
@@ -22,7 +33,7 @@ export interface BrokerWitness {
     topic: string,
     partition: number,
     record: StoredRecord,
-    by: BrokerMember | null,
+    by: GroupMember | null,
     value: Uint8Array | null,
     isAnswerLost: boolean,
   ): void;
@@ -50,12 +61,12 @@ export class FakeBroker {
   readonly topics: readonly string[];
   readonly committed = new Map<string, number>();
   /** Whose each partition number is; null while nobody was given it. */
-  readonly owners: (BrokerMember | null)[];
+  readonly owners: (GroupMember | null)[];
   generation = 0;
   rebalances = 0;
   evictions = 0;
   readonly #logs = new Map<string, Log>();
-  readonly #members = new Set<BrokerMember>();
+  readonly #members = new Set<GroupMember>();
   #isPreparing = false;
 
   constructor(
@@ -70,7 +81,7 @@ export class FakeBroker {
     this.witness = witness;
     this.topics = topics;
     this.partitions = partitions;
-    this.owners = new Array<BrokerMember | null>(partitions).fill(null);
+    this.owners = new Array<GroupMember | null>(partitions).fill(null);
   }
 
   log(topic: string, partition: number): Log {
@@ -91,7 +102,7 @@ export class FakeBroker {
     topic: string,
     partition: number,
     content: Pick<StoredRecord, 'key' | 'value' | 'headers'>,
-    by: BrokerMember | null = null,
+    by: GroupMember | null = null,
     isAnswerLost = false,
   ): void {
     const log = this.log(topic, partition);
@@ -110,18 +121,18 @@ export class FakeBroker {
     for (const member of this.#members) member.onAppended();
   }
 
-  join(member: BrokerMember): void {
+  join(member: GroupMember): void {
     this.#members.add(member);
     member.isMember = true;
     this.#rebalance();
   }
 
-  leave(member: BrokerMember): void {
+  leave(member: GroupMember): void {
     if (this.#members.delete(member)) this.#rebalance();
   }
 
   /** It stands still or is dead from now on; the group finds out after the session's time. */
-  onSilent(member: BrokerMember): void {
+  onSilent(member: GroupMember): void {
     const { owner } = member;
     const silence = ++member.silences;
     this.time.at(SESSION_MS, null, () => {
@@ -130,7 +141,7 @@ export class FakeBroker {
   }
 
   /** @returns what Kafka says to a commit, null when it is taken. */
-  commit(member: BrokerMember, generation: number, offsets: readonly TopicPartitionOffset[]): string | null {
+  commit(member: GroupMember, generation: number, offsets: readonly TopicPartitionOffset[]): string | null {
     if (!member.isMember) return 'Broker: Unknown member';
     if (generation !== this.generation) return 'Broker: Specified group generation id is not valid';
     for (const place of offsets) {
@@ -146,7 +157,7 @@ export class FakeBroker {
     this.#completeIfReady();
   }
 
-  #evict(member: BrokerMember): void {
+  #evict(member: GroupMember): void {
     if (!this.#members.delete(member)) return;
     this.evictions++;
     member.onEvicted();
