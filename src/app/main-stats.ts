@@ -41,13 +41,14 @@ export const IDLE_STATS: MainStats = {
   deadLetters: NO_HANDOVERS,
   badEvents: NO_HANDOVERS,
   retries: NO_HANDOVERS,
+  retryCopies: 0,
   rekey: NO_REKEY,
   schemaLookups: { found: 0, unknown: 0, failed: 0 },
 };
 
 /** Gathers what the main thread's stages count, at scrape. */
 export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCounts): MainStats {
-  const { intake, assignments, gate, ownership, committer, lanes, batcher, handovers } = pipeline;
+  const { intake, assignments, gate, ownership, committer, lanes, batcher, handovers, retryDoor } = pipeline;
   return {
     recordsPolled: intake.stats.recordsPolled,
     polls: intake.stats.polls,
@@ -66,6 +67,7 @@ export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCou
     deadLetters: handovers.stats.deadLetters,
     badEvents: handovers.stats.badEvents,
     retries: handovers.stats.retries,
+    retryCopies: retryDoor.copies,
     rekey: pipeline.rekey?.rekeyer.stats ?? NO_REKEY,
     schemaLookups,
   };

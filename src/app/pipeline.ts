@@ -6,7 +6,7 @@ import { Assignments } from '../ingest/assignments.ts';
 import { Committer } from '../ingest/committer.ts';
 import { FlowGate } from '../ingest/flow-gate.ts';
 import { Lease } from '../ingest/lease.ts';
-import { Intake, type RecordSource, type Retries } from '../ingest/intake.ts';
+import { Intake, type RecordSource } from '../ingest/intake.ts';
 import { CLASS_SHARES, LaneShares } from '../ingest/lane-shares.ts';
 import { Ownership, type OwnershipOptions } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
@@ -21,14 +21,13 @@ import { LanePool } from '../lanes/lane-pool.ts';
 import type { Settled } from '../lanes/protocol.ts';
 import { LedgerBatcher } from '../ledger/batcher.ts';
 import type { Ledger } from '../ledger/client.ts';
-import { isHopNeeded } from '../retry/delay-choice.ts';
 import type { DelayTopics } from '../retry/delay-topics.ts';
 import { HandoverProducer } from '../retry/handover-producer.ts';
-import { decodeRetryHeaders } from '../retry/retry-headers.ts';
 import { Settler } from '../settle/settler.ts';
 import { Projections } from './projections.ts';
 import { mappingFor, sourceTopicsOf, type Rekey } from './rekey.ts';
 import { recoverFor } from './recovery.ts';
+import { RetryDoor } from './retry-door.ts';
 import type { Recovered, TopicPartition } from '../domain/record.ts';
 import type { LedgerNotices } from './ledger-notices.ts';
 import type { Notices } from './notices.ts';
@@ -70,6 +69,7 @@ export interface Pipeline {
   readonly lanes: LanePool;
   readonly batcher: LedgerBatcher;
   readonly handovers: HandoverProducer;
+  readonly retryDoor: RetryDoor;
   readonly overflow: Overflow | null;
   readonly rekey: Rekey | null;
   readonly schemaWait: SchemaWait;
@@ -117,6 +117,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   });
   const { committer, lease, commitTimer } = openCommits(parts, consumer, assignments);
   const schemaWait = openSchemaWait(parts, () => intake);
+  const retryDoor = new RetryDoor(handovers, systemClock);
   const intake = new Intake({
     source: noticedSource(consumer, notices, lease, committer),
     feed: lanes,
@@ -126,7 +127,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     tenantPartitions: door.tenantPartitions,
     peek: new Peek(projectionsFor(parts.schemas, lanes), config.kafka.maxRecordBytes),
     clock: systemClock,
-    retries: retriesTo(handovers),
+    retries: retryDoor,
     mappingOf: (topic, record) => mappingFor(config, topic, record),
     mayAdmit: () => settler.hasRoom(),
     onSchemaNeeded: (schemaId) => {
@@ -141,7 +142,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     revokeDeadlineMs: config.kafka.revokeDeadlineMs,
     hasLapsed: () => lease.hasLapsed,
     recover,
-    ...epochsOf(lanes, door.admission, () => shareOf(assignments, parts.delayPartitions)),
+    ...epochsOf(lanes, retryDoor, door.admission, () => shareOf(assignments, parts.delayPartitions)),
     onRevoking: (assignment) => {
       intake.forget(assignment);
     },
@@ -161,6 +162,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     lanes,
     batcher,
     handovers,
+    retryDoor,
     overflow: parts.overflow,
     rekey: parts.rekey,
     schemaWait,
@@ -259,19 +261,6 @@ function noticedSource(
   };
 }
 
-function retriesTo(handovers: HandoverProducer): Retries {
-  return {
-    read: (headers) => {
-      const retry = decodeRetryHeaders(headers);
-      return 'problem' in retry ? null : retry;
-    },
-    isHopNeeded,
-    hop: (hop) => {
-      handovers.add({ ...hop, to: 'retry', row: null });
-    },
-  };
-}
-
 /** Asks for schemas, and has intake look at once at the records that waited for them. */
 function openSchemaWait({ schemas, notices }: PipelineParts, intake: () => Intake): SchemaWait {
   return new SchemaWait(async (schemaId) => {
@@ -283,17 +272,22 @@ function openSchemaWait({ schemas, notices }: PipelineParts, intake: () => Intak
 /** How lanes and their door hear of the beginning and the end of an epoch. */
 function epochsOf(
   lanes: LanePool,
+  retryDoor: RetryDoor,
   admission: Admission,
   shareNow: () => number,
 ): Pick<OwnershipOptions, 'onBegin' | 'onEnd'> {
   return {
     onBegin: ({ id, topic, partition, delayMs }, recovered) => {
       const isRetry = delayMs !== null;
+      if (isRetry) retryDoor.begin(id);
       lanes.broadcast({ kind: 'share', share: shareNow() });
       lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, isRetry, recovered });
     },
     onEnd: (ended) => {
-      for (const assignment of ended) admission.end(assignment);
+      for (const assignment of ended) {
+        admission.end(assignment);
+        retryDoor.end(assignment.id);
+      }
       lanes.broadcast({ kind: 'abandon', assignments: ended.map(({ id }) => id) });
       lanes.broadcast({ kind: 'share', share: shareNow() });
     },

@@ -55,6 +55,7 @@ export function retryRecordOf(letter: DeadLetter, nowMs: number, encodeHeaders: 
     attempts: 0,
     firstSeenMs: nowMs,
     dueMs: nowMs,
+    hops: 0,
     ...{ reason, status },
   };
   return {

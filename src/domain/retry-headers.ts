@@ -16,6 +16,8 @@ export interface RetryHeaders {
   readonly firstSeenMs: number;
   /** Not before this, Unix epoch milliseconds. */
   readonly dueMs: number;
+  /** How often it went from one delay topic to the next since it was handed over. */
+  readonly hops: number;
   /** Of the last attempt. */
   readonly reason: string;
   /** HTTP status of the last attempt, 0 when there was none. */

@@ -2,7 +2,7 @@ import type { FieldMapping } from '../domain/event.ts';
 import type { Clock } from '../domain/clock.ts';
 import { limits } from '../domain/limits.ts';
 import { packHeaders } from '../domain/packed-headers.ts';
-import type { RecordHeader, SourceRecord, TopicPartition } from '../domain/record.ts';
+import type { SourceRecord, TopicPartition } from '../domain/record.ts';
 import type { Admission } from './admission.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
@@ -12,6 +12,7 @@ import { LanePacker, type PackedRecord } from './lane-packer.ts';
 import type { Peek } from './peek.ts';
 import { PollSize } from './poll-size.ts';
 import type { Refusal } from './lane-shares.ts';
+import type { Retries } from './retries.ts';
 import { hashOfTenant, laneOfHash } from './tenant-lane.ts';
 import type { TenantPartitions } from './tenant-partitions.ts';
 
@@ -42,33 +43,6 @@ export interface RecordSource extends HoldableSource {
 export interface LaneFeed {
   /** The buffer is given away. */
   send(lane: number, buffer: ArrayBuffer, count: number): void;
-}
-
-/** What a record of a delay topic says of itself. */
-export interface RetryNote {
-  /** Where its event came from, whose mapping tells its tenant. */
-  readonly sourceTopic: string;
-  /** Not to be tried before this, Unix epoch milliseconds. */
-  readonly dueMs: number;
-}
-
-/** A record of a delay topic that has to wait in another one; its source record is admitted, and held until the broker's ack. */
-export interface Hop {
-  readonly assignment: number;
-  readonly sequence: number;
-  readonly key: Uint8Array | null;
-  readonly value: Uint8Array | null;
-  readonly headers: readonly RecordHeader[];
-  readonly dueAtMs: number;
-}
-
-/** How intake deals with records of delay topics. */
-export interface Retries {
-  /** Null for headers that are no retry's. */
-  read(headers: readonly RecordHeader[]): RetryNote | null;
-  /** Whether a record that its topic releases now waits in another one. */
-  isHopNeeded(dueMs: number, nowMs: number): boolean;
-  hop(hop: Hop): void;
 }
 
 export interface IntakeOptions {
@@ -318,8 +292,13 @@ export class Intake {
       this.#dueWait.wait(assignment, record.offset, readyAtMs, this.#paused.delete(assignment));
       return false;
     }
+    if (assignment.isFull) return false;
+    if (retries.isCopy(note, assignment.id, record.offset)) {
+      assignment.frontier.release(assignment.frontier.admit(record.offset));
+      return true;
+    }
     if (!retries.isHopNeeded(note.dueMs, nowMs)) return this.#admit(assignment, record, note.sourceTopic);
-    if (assignment.isFull || !this.#options.mayAdmit()) return false;
+    if (!this.#options.mayAdmit()) return false;
     retries.hop({
       assignment: assignment.id,
       sequence: assignment.frontier.admit(record.offset),
@@ -327,6 +306,7 @@ export class Intake {
       value: record.value,
       headers,
       dueAtMs: note.dueMs,
+      note,
     });
     return true;
   }

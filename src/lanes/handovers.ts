@@ -56,6 +56,7 @@ function headersOf(
     attempts,
     firstSeenMs,
     dueMs,
+    hops: 0,
     reason: entry.reason,
     status: entry.status,
   };

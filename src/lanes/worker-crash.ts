@@ -21,7 +21,7 @@ export interface CrashContext {
 }
 
 /** What its headers say of a record of a delay topic; of a source's record its place and nothing else. */
-type About = Omit<RetryHeaders, 'firstSeenMs' | 'dueMs' | 'reason' | 'status' | 'tenant'>;
+type About = Omit<RetryHeaders, 'firstSeenMs' | 'dueMs' | 'hops' | 'reason' | 'status' | 'tenant'>;
 
 /**
  * The dead letter of a record that kills the thread which works on it, with its

@@ -27,6 +27,8 @@ export interface MainStats {
   readonly badEvents: HandoverStats;
   /** To delay topics, hops from one to the next included. */
   readonly retries: HandoverStats;
+  /** Records of delay topics that said what another had said before. */
+  readonly retryCopies: number;
   readonly rekey: RekeyStats;
   readonly schemaLookups: SchemaLookupStats;
 }

@@ -336,6 +336,12 @@ export const METRICS = {
     labels: {},
     help: 'Ledger batches in the partitions of the overflow topic that this process drains.',
   },
+  eventdispatch_retry_copies_total: {
+    type: 'counter',
+    unit: 'records',
+    labels: {},
+    help: 'Records of delay topics that were passed over since another had said the same: copies made by a crash.',
+  },
   eventdispatch_handovers_total: {
     type: 'counter',
     unit: 'records',

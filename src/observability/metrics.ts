@@ -146,6 +146,7 @@ const READERS: Readonly<Record<MetricName, Reader>> = {
     { labels: { direction: 'drained' }, value: overflow.drainedRows },
   ],
   eventdispatch_overflow_waiting_batches: ({ main }) => single(main.overflow.waitingBatches),
+  eventdispatch_retry_copies_total: ({ main }) => single(main.retryCopies),
   eventdispatch_handovers_total: ({ main }) =>
     perHandover(main, (stats, to) => byResult(stats.produced, stats.failed, to)),
   eventdispatch_handovers_pending: ({ main }) =>

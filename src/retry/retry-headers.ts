@@ -43,6 +43,7 @@ const FIELDS: readonly Field[] = [
   number('attempts', 'attempts', 65_535),
   number('first-seen', 'firstSeenMs', MAX_TIME_MS),
   number('due', 'dueMs', MAX_TIME_MS),
+  number('hops', 'hops', MAX_INT32),
   text('reason', 'reason', true),
   number('status', 'status', 999),
 ];
@@ -67,6 +68,12 @@ export function encodeRetryHeaders(retry: RetryHeaders, original: readonly Recor
     ]);
   }
   return headers;
+}
+
+/** The same headers, but for how often the record has hopped. */
+export function withHops(headers: readonly RecordHeader[], hops: number): RecordHeader[] {
+  const name = `${PREFIX}hops`;
+  return [...headers.filter((header) => header[0] !== name), [name, encoder.encode(String(hops))]];
 }
 
 /**

@@ -32,6 +32,7 @@ describe('the retry record', () => {
       attempts: 0,
       firstSeenMs: NOW_MS,
       dueMs: NOW_MS,
+      hops: 0,
       reason: 'http_503',
       status: 503,
     });

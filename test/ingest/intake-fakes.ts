@@ -9,7 +9,8 @@ import type {
 import { Admission } from '../../src/ingest/admission.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
-import { Intake, type Hop, type LaneFeed, type RecordSource } from '../../src/ingest/intake.ts';
+import { Intake, type LaneFeed, type RecordSource } from '../../src/ingest/intake.ts';
+import type { Hop, RetryNote } from '../../src/ingest/retries.ts';
 import { LaneShares, type Shares } from '../../src/ingest/lane-shares.ts';
 import { Peek, type RecordProjection } from '../../src/ingest/peek.ts';
 import { TenantPartitions, type SplitTenant } from '../../src/ingest/tenant-partitions.ts';
@@ -196,9 +197,11 @@ export function retryRecordOf(
   return { ...recordOf(partition, offset, 'a', schemaId), timestamp, headers };
 }
 
-function readDue(headers: readonly RecordHeader[]): { sourceTopic: string; dueMs: number } | null {
+const NOTE = { sourceTopic: 'source', deliveryId: 'dlv', attempts: 1, hops: 0 };
+
+function readDue(headers: readonly RecordHeader[]): RetryNote | null {
   const due = headers.find(([name]) => name === 'due');
-  return due === undefined ? null : { sourceTopic: 'source', dueMs: Number(String(due[1])) };
+  return due === undefined ? null : { ...NOTE, dueMs: Number(String(due[1])) };
 }
 
 /** An intake on fakes: everything the pipeline would do happens when the test says. */
@@ -209,6 +212,8 @@ export class IntakeBench {
   readonly gate: FlowGate;
   readonly assignments: Assignments;
   readonly hops: Hop[] = [];
+  /** Places of records that say what another has said. */
+  readonly copies = new Set<string>();
   readonly mappingsAsked = new Set<string>();
   readonly knownSchemas = new Set<number>([1]);
   readonly neededSchemas: number[] = [];
@@ -255,6 +260,7 @@ export class IntakeBench {
       retries: {
         read: readDue,
         isHopNeeded: (dueMs, nowMs) => dueMs > nowMs,
+        isCopy: (_note, assignment, offset) => this.copies.has(`${assignment}/${offset}`),
         hop: (hop) => this.hops.push(hop),
       },
       mappingOf: (topic) => {

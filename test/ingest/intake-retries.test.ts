@@ -67,6 +67,7 @@ describe('a record of a delay topic', () => {
         value: record.value,
         headers: [['due', Buffer.from(String(T0 + 5_000))]],
         dueAtMs: T0 + 5_000,
+        note: { sourceTopic: 'source', deliveryId: 'dlv', attempts: 1, hops: 0, dueMs: T0 + 5_000 },
       },
     ]);
     const { frontier } = bench.assignments.find('t', 0)!;
@@ -74,6 +75,15 @@ describe('a record of a delay topic', () => {
     expect([bench.offsetsOf(0), frontier.position]).toEqual([[4], 3]);
     bench.assignments.release(1, 0);
     expect(frontier.position).toBe(5);
+  });
+
+  test('that says what another has said is done at once, neither handed over nor tried', async () => {
+    const records = [retryRecordOf(0, 3, T0 - 1_000, T0 + 5_000), retryRecordOf(0, 4, T0 - 1_000, T0)];
+    const bench = started([records], 1, roomy, [1_000]);
+    bench.copies.add('1/3').add('1/4');
+    await bench.poll(10);
+    expect([bench.hops, bench.feed.admitted]).toEqual([[], []]);
+    expect(bench.assignments.find('t', 0)!.frontier.position).toBe(5);
   });
 
   test('is not handed over while hand-overs are at their bound', async () => {

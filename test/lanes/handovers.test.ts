@@ -131,6 +131,7 @@ test('a dead letter says which delivery it was, and how it ended', () => {
     ...place,
     'eventdispatch-outcome': 'dead',
     'eventdispatch-due': '0',
+    'eventdispatch-hops': '0',
   });
 });
 
@@ -146,6 +147,7 @@ describe('a retry', () => {
       ...identity,
       ...place,
       'eventdispatch-due': '5000',
+      'eventdispatch-hops': '0',
     });
   });
 
@@ -174,6 +176,7 @@ describe('a retry', () => {
       'eventdispatch-reason': 'reset',
       'eventdispatch-status': '0',
       'eventdispatch-due': '9000',
+      'eventdispatch-hops': '0',
     });
   });
 

@@ -140,6 +140,7 @@ export function retryHeadersOf(change: Partial<RetryHeaders> = {}): RetryHeaders
     attempts: 1,
     firstSeenMs: 950,
     dueMs: 980,
+    hops: 0,
     reason: 'http_500',
     status: 500,
     ...change,

@@ -103,6 +103,7 @@ describe('the dead letter of a record that kills its thread', () => {
       attempts: 2,
       firstSeenMs: 900,
       dueMs: 31_500,
+      hops: 2,
       reason: 'http_503',
       status: 503,
     };

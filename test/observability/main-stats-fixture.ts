@@ -39,6 +39,7 @@ export function mainStats(changes: Partial<MainStats> = {}): MainStats {
     deadLetters: { produced: 3001, failed: 3002, pending: 3003 },
     badEvents: { produced: 3004, failed: 3005, pending: 3006 },
     retries: { produced: 3007, failed: 3008, pending: 3009 },
+    retryCopies: 3010,
     rekey: { moved: 3010, failed: 3011, pending: 3012 },
     schemaLookups: { found: 4001, unknown: 4002, failed: 4003 },
     ...changes,

@@ -34,6 +34,7 @@ const retryOf = fc.record<RetryHeaders>({
   attempts: fc.nat(65_535),
   firstSeenMs: time,
   dueMs: time,
+  hops: fc.nat(1_000),
   reason: fc.constantFrom('', 'http_503', 'connect_refused'),
   status: fc.constantFrom(0, 200, 503, 999),
 });
@@ -232,6 +233,7 @@ const retry: RetryHeaders = {
   attempts: 2,
   firstSeenMs: 1_800_000_000_001,
   dueMs: 1_800_000_030_000,
+  hops: 3,
   reason: 'http_503',
   status: 503,
 };
@@ -252,6 +254,7 @@ test('the headers, as anybody may read them on the topic', () => {
     'eventdispatch-attempts: 2',
     'eventdispatch-first-seen: 1800000000001',
     'eventdispatch-due: 1800000030000',
+    'eventdispatch-hops: 3',
     'eventdispatch-reason: http_503',
     'eventdispatch-status: 503',
   ]);
@@ -309,4 +312,11 @@ test('where a record was moved from stays with its retries, and is none of its o
   expect(rekeyedFrom(twice)).toEqual(from);
   expect(twice).toHaveLength(once.length);
   expect(shown(codec.originalHeaders(twice))).toEqual(shown([['own', Buffer.from('x')]]));
+});
+
+test('a hop changes how often it has hopped, and nothing else', () => {
+  const original: RecordHeader[] = [['trace', Buffer.from('1')]];
+  const hopped = codec.withHops(codec.encodeRetryHeaders(retry, original), retry.hops + 1);
+  expect(codec.decodeRetryHeaders(hopped)).toEqual({ ...retry, hops: retry.hops + 1 });
+  expect(codec.originalHeaders(hopped)).toEqual(original);
 });

@@ -59,6 +59,8 @@ export class Judge implements BrokerWitness, LedgerWitness {
   /** What becomes of each source record, by its place; see `deliveriesOf`. */
   readonly #events = new Map<string, readonly string[]>();
   readonly #retries = new Map<string, RetryHeaders>();
+  /** Places of records of delay topics that say the same of a delivery; any one of them stands for the others. */
+  readonly #twins = new Map<string, TopicPartitionOffset[]>();
   readonly #exits = new Map<string, Exit[]>();
   /** When rows that settle a delivery of a record were stored. */
   readonly #settled = new Map<string, number[]>();
@@ -114,6 +116,8 @@ export class Judge implements BrokerWitness, LedgerWitness {
     this.#exit(origin, retry.deliveryId, how, isAnswerLost);
     if (topic === DEAD_LETTERS) return;
     this.#retries.set(place, retry);
+    const twins = this.#twins.get(wordsOf(retry)) ?? [];
+    this.#twins.set(wordsOf(retry), [...twins, { topic, partition, offset }]);
     this.#checkCount(origin, retry, place);
   }
 
@@ -281,8 +285,28 @@ export class Judge implements BrokerWitness, LedgerWitness {
     const key = `${place} ${delivery}`;
     // The row of a duplicate names no delivery.
     if (this.#settled.has(key) || this.#settled.has(`${place} `)) return true;
-    return (this.#exits.get(key) ?? []).some(({ how }) => how === 'hop');
+    if ((this.#exits.get(key) ?? []).some(({ how }) => how === 'hop')) return true;
+    const retry = this.#retries.get(place);
+    return retry !== undefined && this.#hasTwin(place, retry);
   }
+
+  /** Another record says the same, and waits to be read or has been dealt with. */
+  #hasTwin(place: string, retry: RetryHeaders): boolean {
+    return (this.#twins.get(wordsOf(retry)) ?? []).some(({ topic, partition, offset }) => {
+      const other = `${placeOf(topic, partition)}/${String(offset)}`;
+      if (other === place) return false;
+      const key = `${other} ${retry.deliveryId}`;
+      return (
+        offset >= this.broker.committedOf({ topic, partition }) ||
+        this.#settled.has(key) ||
+        (this.#exits.get(key) ?? []).some(({ how }) => how === 'hop')
+      );
+    });
+  }
+}
+
+function wordsOf({ deliveryId, attempts, dueMs, hops }: RetryHeaders): string {
+  return `${deliveryId} ${String(attempts)} ${String(dueMs)} ${String(hops)}`;
 }
 
 function placeOfRow(row: Row): string {

@@ -1,5 +1,6 @@
 import type { FieldMapping } from '../../src/domain/event.ts';
 import type { SourceRecord } from '../../src/domain/record.ts';
+import { RetryDoor } from '../../src/app/retry-door.ts';
 import type { recoverDeliveries } from '../../src/app/recovery.ts';
 import type { SeenEvents } from '../../src/duplicates/seen-events.ts';
 import type { recoverSeenEvents } from '../../src/app/seen-events.ts';
@@ -19,9 +20,7 @@ import type { Settled } from '../../src/lanes/protocol.ts';
 import type { LedgerBatcher } from '../../src/ledger/batcher.ts';
 import { timeText } from '../../src/ledger/cell-text.ts';
 import { laneSlots } from '../../src/observability/lane-slots.ts';
-import { isHopNeeded } from '../../src/retry/delay-choice.ts';
 import type { HandoverProducer } from '../../src/retry/handover-producer.ts';
-import { decodeRetryHeaders } from '../../src/retry/retry-headers.ts';
 import type { Settler } from '../../src/settle/settler.ts';
 import type { UndiciHandler } from '../lanes/lane-parts.ts';
 import { BrokerMember } from './broker-member.ts';
@@ -80,6 +79,7 @@ export class SimulatedProcess extends Owner {
   readonly #settler: Settler<Settled>;
   readonly #committer: Committer;
   readonly #ownership: Ownership;
+  readonly #retryDoor: RetryDoor;
   readonly #intake: Intake;
   /** By the ids of assignments. */
   readonly #epochs = new Map<number, Epoch>();
@@ -137,7 +137,8 @@ export class SimulatedProcess extends Owner {
     });
     this.#committer = new parts.Committer(this.member, this.#assignments, () => undefined);
     const lease = this.#openLease();
-    this.#intake = new parts.Intake(this.#intakeOptions(lease, handovers));
+    this.#retryDoor = new RetryDoor(handovers, time);
+    this.#intake = new parts.Intake(this.#intakeOptions(lease, this.#retryDoor));
     this.#ownership = new parts.Ownership(this.#ownershipOptions(lease));
     this.#commitRegularly();
     this.#intake.start();
@@ -211,7 +212,7 @@ export class SimulatedProcess extends Owner {
     });
   }
 
-  #intakeOptions(lease: Lease, handovers: HandoverProducer): IntakeOptions {
+  #intakeOptions(lease: Lease, retryDoor: RetryDoor): IntakeOptions {
     const { time, judge } = this.#world;
     const { member } = this;
     return {
@@ -251,11 +252,9 @@ export class SimulatedProcess extends Owner {
       peek: new Peek({ find: () => ({ walk: () => 0, tenantStart: () => 0, tenantEnd: () => 0 }) }, 10_000),
       clock: time,
       retries: {
-        read: (headers) => {
-          const retry = decodeRetryHeaders(headers);
-          return 'problem' in retry ? null : retry;
-        },
-        isHopNeeded,
+        read: retryDoor.read,
+        isHopNeeded: retryDoor.isHopNeeded,
+        isCopy: retryDoor.isCopy,
         hop: (hop) => {
           const { offset } = this.#reads.get(hop.value!.buffer)!;
           judge.origins.set(hop.value!.buffer, {
@@ -263,7 +262,7 @@ export class SimulatedProcess extends Owner {
             offset,
             isHop: true,
           });
-          handovers.add({ ...hop, to: 'retry', row: null });
+          retryDoor.hop(hop);
         },
       },
       mappingOf: () => MAPPING,
@@ -298,6 +297,7 @@ export class SimulatedProcess extends Owner {
         return recovered.map((known, i) => ({ ...known, ...seen[i] }));
       },
       onBegin: ({ id, topic, partition, delayMs }, recovered) => {
+        if (delayMs !== null) this.#retryDoor.begin(id);
         const recoveredAtMs = judge.askedAtMs(this, { topic, partition });
         const epoch = { process: this, topic, partition, recoveredAtMs };
         this.#epochs.set(id, epoch);
@@ -319,7 +319,10 @@ export class SimulatedProcess extends Owner {
         this.#intake.forget(assignment);
       },
       onEnd: (ended) => {
-        for (const assignment of ended) this.#admission.end(assignment);
+        for (const assignment of ended) {
+          this.#admission.end(assignment);
+          this.#retryDoor.end(assignment.id);
+        }
         const assignments = ended.map(({ id }) => id);
         this.#toLane(() => {
           this.#lane.lane.receive({ kind: 'abandon', assignments });
