@@ -15,15 +15,11 @@ import { KeyOrder } from '../schedule/key-order.ts';
  * - `expired`       its time is over.
  * - `breaker_open`  its destination's breaker lets nothing through.
  * - `throttled`     its destination asked for a pause that is too long to wait here.
- * - `jammed`        its destination takes less than it gets, and others of the tenant would have to wait for it.
  */
-export type Refusal = 'abandoned' | 'disabled' | 'expired' | 'breaker_open' | 'throttled' | 'jammed';
+export type Refusal = 'abandoned' | 'disabled' | 'expired' | 'breaker_open' | 'throttled';
 
 /** A pause that ends sooner is waited for in the lane; what waits longer leaves. */
 const LONGEST_PAUSE_MS = 2_000;
-
-/** What waits here of a destination that is jammed, enough to keep it busy; the rest leaves. */
-const WAITING_IN_JAM = 8;
 
 /** How soon a queue looks again whether this process still owns what it is to send; that takes a round trip. */
 const LEASE_CHECK_MS = 50;
@@ -119,34 +115,6 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     }
     this.#countIn();
     this.#enqueue(delivery);
-    if (this.endpoint.jam.isOn) this.#shorten();
-  }
-
-  /**
-   * Others of the tenant wait because so much of this destination does: until it has
-   * caught up, what it cannot take leaves. What is ordered stays, since elsewhere a
-   * later one could overtake it.
-   */
-  relieve(): void {
-    if (!this.#mayLeave || this.length <= WAITING_IN_JAM) return;
-    this.endpoint.jam.begin(this.#clocks.alarm.nowMs());
-    this.#shorten();
-  }
-
-  /** Retries keep their share of the places, or what comes first would send them round for ever. */
-  #shorten(): void {
-    const share = this.#firsts.head === null ? 1 : this.destination.retry.maxShare;
-    this.#trim(this.#retries, Math.max(1, Math.floor(WAITING_IN_JAM * share)));
-    this.#trim(this.#firsts, Math.max(1, WAITING_IN_JAM - this.#retries.length));
-  }
-
-  /** Lets go of the youngest beyond so many, since the oldest have waited for their turn. */
-  #trim(list: DeliveryList, stay: number): void {
-    if (list.length <= stay) return;
-    for (let left = list.length; left > 0; left--) {
-      if (stay-- > 0) list.append(list.shift());
-      else this.#refuse(list, 'jammed');
-    }
   }
 
   /** @returns false when it waits behind another of its key; what has no key is not ordered. */
@@ -238,7 +206,6 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   onEnd(delivery: Delivery): void {
     this.inFlight--;
     if (delivery.isRetry) this.#retriesInFlight--;
-    if (this.length === 0) this.endpoint.jam.end();
   }
 
   onConnectionFree(): void {

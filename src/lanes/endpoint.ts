@@ -4,7 +4,6 @@ import { CircuitBreaker } from '../limit/breaker.ts';
 import type { BucketChain } from '../limit/bucket-chain.ts';
 import { ConcurrencyLimit } from '../limit/concurrency-limit.ts';
 import { DisableClock } from '../limit/disable-clock.ts';
-import { Jam } from '../limit/jam.ts';
 import type { TokenTurns } from './token-turns.ts';
 
 /** What an operator is told of a destination. */
@@ -22,7 +21,6 @@ export class Endpoint {
   readonly tokens: BucketChain;
   /** Of the buckets in `tokens` that are not its own alone. */
   readonly turns: readonly TokenTurns[];
-  readonly jam = new Jam();
   readonly #breaker: CircuitBreaker | null;
   readonly #disableClock: DisableClock;
   readonly #concurrency: ConcurrencyLimit;
@@ -106,7 +104,6 @@ export class Endpoint {
     nowMs: number,
   ): EndpointNotice | null {
     this.#hasBeenTried = true;
-    this.jam.onEnd(nowMs);
     if (verdict.class === 'throttled') this.#concurrency.onThrottle(nowMs);
     if (retryAfterMs !== null) this.tokens.slowUntil(nowMs + retryAfterMs);
     if (verdict.disables === true) {

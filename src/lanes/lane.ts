@@ -38,8 +38,6 @@ const WAITING_OF_TENANT = 32;
  */
 const BEHIND_KEYS_OF_TENANT = 1_024;
 const RESUMED_BEHIND_KEYS = 960;
-/** A tenant that is parked so long is waiting for a destination that is slow, not for a moment's crowd. */
-const LONGEST_PARKED_MS = 1_000;
 /**
  * How many records a tick decodes whatever waits, so that tenants whose
  * destinations are slow hold up the others of their lane for a moment only.
@@ -77,8 +75,6 @@ export class Lane {
   readonly #assignments = new Map<number, LaneAssignment>();
   /** Records that are not decoded yet, taken in turn tenant by tenant. */
   readonly #inbox: FairInbox<BatchReader>;
-  /** Tenants of which nothing more is decoded for now, or was not until a moment ago. */
-  readonly #parked = new Set<Tenant>();
   /** Bytes of the records in the inbox. */
   #inboxBytes = 0;
   #openRecords = 0;
@@ -119,7 +115,6 @@ export class Lane {
   tick(): void {
     const { client, clock, counters, outbox } = this.#options;
     client.tick(clock.monotonicMs());
-    this.#relieveParked(clock.monotonicMs());
     for (let i = 0; i < RECORDS_PER_TICK && this.#takeNextRecord(); i++);
     counters.set(laneSlots.openRecords, this.#openRecords);
     counters.set(laneSlots.openBytes, this.#openBytes);
@@ -131,14 +126,6 @@ export class Lane {
   endDelivery({ record }: Delivery): void {
     record.deliveriesLeft--;
     if (record.deliveriesLeft === 0) this.#endRecord(record);
-  }
-
-  /** What is parked for long is held up by some of its destinations, which the others should not wait for. */
-  #relieveParked(nowMs: number): void {
-    for (const tenant of this.#parked) {
-      if (!tenant.load.isParked) this.#parked.delete(tenant);
-      else if (nowMs - tenant.load.parkedSinceMs >= LONGEST_PARKED_MS) tenant.relieve();
-    }
   }
 
   /** So few deliveries of a parked tenant wait that more of it may be decoded. */
@@ -342,13 +329,10 @@ export class Lane {
     return this.#options.tenants.get(tenant, assignment.partition, assignment.sinceMs);
   }
 
-  #parkIfFull(tenant: Tenant): void {
-    const { load } = tenant;
+  #parkIfFull({ load }: Tenant): void {
     if (load.isParked) return;
     if (load.waiting < WAITING_OF_TENANT && load.behindKeys < BEHIND_KEYS_OF_TENANT) return;
     load.isParked = true;
-    load.parkedSinceMs = this.#options.clock.monotonicMs();
-    this.#parked.add(tenant);
     this.#inbox.park(load.tenant);
   }
 

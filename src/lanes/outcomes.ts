@@ -39,7 +39,6 @@ export interface OutcomesOptions {
 const SENT_AWAY = {
   breaker_open: { outcome: 'breaker_open', reason: 'breaker_open' },
   throttled: { outcome: 'retrying', reason: 'paused_by_receiver' },
-  jammed: { outcome: 'retrying', reason: 'destination_slow' },
 } as const satisfies Partial<Record<Refusal, { outcome: Outcome; reason: string }>>;
 /** Deliveries that a breaker refused together come back spread over this share of their wait. */
 const REFUSED_SPREAD = 0.5;
@@ -90,7 +89,6 @@ export class Outcomes {
         return;
       case 'breaker_open':
       case 'throttled':
-      case 'jammed':
         this.#sendAway(delivery, why, nowMs);
         return;
     }
@@ -168,9 +166,11 @@ export class Outcomes {
 
   /** The destination cannot be sent to now: the delivery waits in a delay topic, and is charged nothing. */
   #sendAway(delivery: Delivery, why: keyof typeof SENT_AWAY, nowMs: number): void {
-    const { counters } = this.#options;
-    const dueAtMs = Math.ceil(nowMs + this.#awayForMs(delivery, why));
-    const { maxAgeMs } = delivery.queue.destination.retry;
+    const { clock, random, counters } = this.#options;
+    const { endpoint, destination } = delivery.queue;
+    const shutForMs = endpoint.shutForMs(clock.monotonicMs());
+    const dueAtMs = Math.ceil(nowMs + shutForMs * (1 + REFUSED_SPREAD * random()));
+    const { maxAgeMs } = destination.retry;
     counters.add(laneSlots.deliveriesRefused);
     if (maxAgeMs !== null && dueAtMs > delivery.firstSeenMs + maxAgeMs) {
       this.#giveUp(delivery, UNSENT, 'dead', 'too_old');
@@ -183,13 +183,6 @@ export class Outcomes {
       handOver: 'retry',
     });
     this.#leaveByRetry(delivery, entry, dueAtMs);
-  }
-
-  #awayForMs({ queue: { endpoint } }: Delivery, why: keyof typeof SENT_AWAY): number {
-    const { clock, random } = this.#options;
-    const nowMs = clock.monotonicMs();
-    if (why === 'jammed') return endpoint.jam.book(nowMs);
-    return endpoint.shutForMs(nowMs) * (1 + REFUSED_SPREAD * random());
   }
 
   #leaveByRetry(delivery: Delivery, entry: AttemptEntry, dueAtMs: number): void {

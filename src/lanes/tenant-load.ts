@@ -7,8 +7,6 @@ export class TenantLoad {
   behindKeys = 0;
   /** Nothing more of it is decoded for now. */
   isParked = false;
-  /** Monotonic milliseconds; of use while it is parked. */
-  parkedSinceMs = 0;
 
   constructor(tenant: string) {
     this.tenant = tenant;

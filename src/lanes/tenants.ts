@@ -55,19 +55,6 @@ export class Tenant {
     return index < 0 ? undefined : this.queue(index);
   }
 
-  /**
-   * It is parked: destinations of it that have little waiting would be sent to if others had
-   * not so much. Those let go of it. Where all are as busy, or there is only one, what
-   * comes has to wait.
-   */
-  relieve(): void {
-    const { destinations } = this.routes;
-    let hasIdle = false;
-    for (let index = 0; index < destinations.length && !hasIdle; index++)
-      hasIdle = (this.#queues[index]?.length ?? 0) === 0;
-    if (hasIdle) for (const queue of this.queues()) queue.relieve();
-  }
-
   *queues(): Generator<DeliveryQueue> {
     for (const queue of this.#queues) if (queue !== undefined) yield queue;
   }

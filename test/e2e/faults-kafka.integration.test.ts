@@ -26,25 +26,24 @@ const HEARTBEAT_MS = 5_000;
 /** Kafka's default, and less than the slow times last together. */
 const SESSION_MS = 45_000;
 
-describeWithKafka('a broker behind a network that fails', () => {
-  let proxy: TcpProxy;
-  let broker: RealKafka;
+let proxy: TcpProxy;
+let broker: RealKafka;
 
+/** A broker of its own, and the proxy in front of it, for the tests of the suite this is called in. */
+function useBroker(config: Readonly<Record<string, string>> = {}): void {
   beforeAll(async () => {
     proxy = await startTcpProxy();
-    broker = await startKafka({
-      proxyPort: proxy.port,
-      config: {
-        'group.consumer.heartbeat.interval.ms': String(HEARTBEAT_MS),
-        'group.consumer.session.timeout.ms': String(SESSION_MS),
-      },
-    });
+    broker = await startKafka({ proxyPort: proxy.port, config });
     proxy.setTarget(broker.proxyTarget);
   });
   afterAll(async () => {
     await broker.stop();
     await proxy.stop();
   });
+}
+
+describeWithKafka('a broker that is stopped, or swallows everything', () => {
+  useBroker();
 
   describe('K1: no broker for some seconds', () => {
     const EVENTS = 3_000;
@@ -97,78 +96,6 @@ describeWithKafka('a broker behind a network that fails', () => {
         expect(committedAfter[partition]).toBeGreaterThanOrEqual(offset);
       expect(exit).toEqual({ code: 0, signal: null });
     });
-  });
-
-  describe('K2: half a second, then three seconds a round trip', () => {
-    const EVENTS = 12_000;
-    const RATE_PER_SECOND = 220;
-    /** A scrape is answered by the main thread, which does nothing else meanwhile. */
-    const LONGEST_STALL_MS = 1_000;
-    const slow = [
-      { latencyMs: 250, lastsMs: 6_000 },
-      { latencyMs: 1_500, lastsMs: 42_000 },
-    ];
-    let scenario: Scenario;
-    let dispatcher: DispatcherProcess;
-    let events: ProducedEvent[];
-    let rebalancesBefore = 0;
-    let rebalancesAfter = 0;
-    let longestScrapeMs = 0;
-    const polls: number[] = [];
-    const deliveredWhile: number[] = [];
-
-    beforeAll(async () => {
-      scenario = await open({ crm: { settings: { maxInFlight: 64 } } });
-      dispatcher = await scenario.startDispatcher();
-      const producing = produce(scenario, EVENTS, RATE_PER_SECOND);
-      await arrived(scenario, 300, dispatcher);
-      rebalancesBefore = await dispatcher.metric('eventdispatch_rebalances_total');
-      for (const { latencyMs, lastsMs } of slow) {
-        const before = await scenario.receiver.count('crm');
-        proxy.setFaults({ latencyMs });
-        await watch(lastsMs);
-        deliveredWhile.push((await scenario.receiver.count('crm')) - before);
-      }
-      proxy.setFaults({});
-      events = await producing;
-      await scenario.settled();
-      rebalancesAfter = await dispatcher.metric('eventdispatch_rebalances_total');
-      await dispatcher.stop();
-    });
-    afterAll(() => scenario.close());
-
-    it('keeps its partitions', () => {
-      expect(rebalancesBefore).toBeGreaterThan(0);
-      expect(rebalancesAfter, dispatcher.child.output()).toBe(rebalancesBefore);
-    });
-
-    it('goes on delivering, only slower', () => {
-      console.info(
-        `delivered while slow: ${deliveredWhile.join(', ')}; longest scrape ${longestScrapeMs} ms`,
-      );
-      for (const delivered of deliveredWhile) expect(delivered).toBeGreaterThan(0);
-    });
-
-    it('polls all the while, and stalls no event loop', () => {
-      expect(longestScrapeMs).toBeLessThan(LONGEST_STALL_MS);
-      expect(polls.every((count, index) => index === 0 || count > polls[index - 1]!)).toBe(true);
-    });
-
-    it('loses nothing and repeats nothing', async () => {
-      const ids = await receivedIds(scenario);
-      expect(missing(scenario, events, ids)).toEqual([]);
-      expect(ids.length - new Set(ids).size).toBe(0);
-    });
-
-    async function watch(lastsMs: number): Promise<void> {
-      const endMs = performance.now() + lastsMs;
-      while (performance.now() < endMs) {
-        const startedMs = performance.now();
-        polls.push(await dispatcher.metric('eventdispatch_polls_total'));
-        longestScrapeMs = Math.max(longestScrapeMs, Math.round(performance.now() - startedMs));
-        await sleep(200);
-      }
-    }
   });
 
   describe('K10: retries that the broker does not take', () => {
@@ -287,48 +214,127 @@ describeWithKafka('a broker behind a network that fails', () => {
       expect(repeated).toEqual([]);
     });
   });
-
-  /** Each partition has a leader again, some moments after the broker answers. */
-  async function led(topics: readonly string[]): Promise<void> {
-    for (const topic of topics) {
-      await waitFor(async () => broker.tools.endOffsets(topic).catch(() => null), {
-        timeoutMs: TIMEOUT_MS,
-        what: `leaders of ${topic}`,
-      });
-    }
-  }
-
-  function open(
-    destinations: ScenarioOptions['destinations'],
-    kafka: Readonly<Record<string, unknown>> = {},
-    delivery: Readonly<Record<string, unknown>> = {},
-  ): Promise<Scenario> {
-    return Scenario.open({
-      kafka: broker.tools,
-      partitions: 4,
-      destinations,
-      config: { kafka: { brokers: `127.0.0.1:${proxy.port}`, ...kafka }, delivery },
-    });
-  }
-
-  function produce(scenario: Scenario, count: number, ratePerSecond?: number): Promise<ProducedEvent[]> {
-    return produceSamples({
-      brokers: broker.brokers,
-      topic: scenario.topic,
-      count,
-      tenants: 10,
-      ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
-    });
-  }
-
-  function assigned(dispatcher: DispatcherProcess, scenario: Scenario): Promise<unknown> {
-    const partitions = 4 * (1 + scenario.delayTopics.length);
-    return waitFor(
-      async () => (await dispatcher.metric('eventdispatch_partitions_assigned')) === partitions,
-      { timeoutMs: TIMEOUT_MS, what: () => `${partitions} partitions\n${dispatcher.child.output()}` },
-    );
-  }
 });
+
+describeWithKafka('a slow broker', () => {
+  useBroker({
+    'group.consumer.heartbeat.interval.ms': String(HEARTBEAT_MS),
+    'group.consumer.session.timeout.ms': String(SESSION_MS),
+  });
+
+  describe('K2: half a second, then three seconds a round trip', () => {
+    const EVENTS = 12_000;
+    const RATE_PER_SECOND = 220;
+    /** A scrape is answered by the main thread, which does nothing else meanwhile. */
+    const LONGEST_STALL_MS = 1_000;
+    const slow = [
+      { latencyMs: 250, lastsMs: 6_000 },
+      { latencyMs: 1_500, lastsMs: 42_000 },
+    ];
+    let scenario: Scenario;
+    let dispatcher: DispatcherProcess;
+    let events: ProducedEvent[];
+    let rebalancesBefore = 0;
+    let rebalancesAfter = 0;
+    let longestScrapeMs = 0;
+    const polls: number[] = [];
+    const deliveredWhile: number[] = [];
+
+    beforeAll(async () => {
+      scenario = await open({ crm: { settings: { maxInFlight: 64 } } });
+      dispatcher = await scenario.startDispatcher();
+      const producing = produce(scenario, EVENTS, RATE_PER_SECOND);
+      await arrived(scenario, 300, dispatcher);
+      rebalancesBefore = await dispatcher.metric('eventdispatch_rebalances_total');
+      for (const { latencyMs, lastsMs } of slow) {
+        const before = await scenario.receiver.count('crm');
+        proxy.setFaults({ latencyMs });
+        await watch(lastsMs);
+        deliveredWhile.push((await scenario.receiver.count('crm')) - before);
+      }
+      proxy.setFaults({});
+      events = await producing;
+      await scenario.settled();
+      rebalancesAfter = await dispatcher.metric('eventdispatch_rebalances_total');
+      await dispatcher.stop();
+    });
+    afterAll(() => scenario.close());
+
+    it('keeps its partitions', () => {
+      expect(rebalancesBefore).toBeGreaterThan(0);
+      expect(rebalancesAfter, dispatcher.child.output()).toBe(rebalancesBefore);
+    });
+
+    it('goes on delivering, only slower', () => {
+      console.info(
+        `delivered while slow: ${deliveredWhile.join(', ')}; longest scrape ${longestScrapeMs} ms`,
+      );
+      for (const delivered of deliveredWhile) expect(delivered).toBeGreaterThan(0);
+    });
+
+    it('polls all the while, and stalls no event loop', () => {
+      expect(longestScrapeMs).toBeLessThan(LONGEST_STALL_MS);
+      expect(polls.every((count, index) => index === 0 || count > polls[index - 1]!)).toBe(true);
+    });
+
+    it('loses nothing and repeats nothing', async () => {
+      const ids = await receivedIds(scenario);
+      expect(missing(scenario, events, ids)).toEqual([]);
+      expect(ids.length - new Set(ids).size).toBe(0);
+    });
+
+    async function watch(lastsMs: number): Promise<void> {
+      const endMs = performance.now() + lastsMs;
+      while (performance.now() < endMs) {
+        const startedMs = performance.now();
+        polls.push(await dispatcher.metric('eventdispatch_polls_total'));
+        longestScrapeMs = Math.max(longestScrapeMs, Math.round(performance.now() - startedMs));
+        await sleep(200);
+      }
+    }
+  });
+});
+
+/** Each partition has a leader again, some moments after the broker answers. */
+async function led(topics: readonly string[]): Promise<void> {
+  for (const topic of topics) {
+    await waitFor(async () => broker.tools.endOffsets(topic).catch(() => null), {
+      timeoutMs: TIMEOUT_MS,
+      what: `leaders of ${topic}`,
+    });
+  }
+}
+
+function open(
+  destinations: ScenarioOptions['destinations'],
+  kafka: Readonly<Record<string, unknown>> = {},
+  delivery: Readonly<Record<string, unknown>> = {},
+): Promise<Scenario> {
+  return Scenario.open({
+    kafka: broker.tools,
+    partitions: 4,
+    destinations,
+    config: { kafka: { brokers: `127.0.0.1:${proxy.port}`, ...kafka }, delivery },
+  });
+}
+
+function produce(scenario: Scenario, count: number, ratePerSecond?: number): Promise<ProducedEvent[]> {
+  return produceSamples({
+    brokers: broker.brokers,
+    topic: scenario.topic,
+    count,
+    tenants: 10,
+    ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
+  });
+}
+
+function assigned(dispatcher: DispatcherProcess, scenario: Scenario): Promise<unknown> {
+  const partitions = 4 * (1 + scenario.delayTopics.length);
+  return waitFor(async () => (await dispatcher.metric('eventdispatch_partitions_assigned')) === partitions, {
+    timeoutMs: TIMEOUT_MS,
+    what: () => `${partitions} partitions\n${dispatcher.child.output()}`,
+  });
+}
 
 async function arrived(scenario: Scenario, count: number, { child }: DispatcherProcess): Promise<void> {
   await waitFor(async () => (await scenario.receiver.count('crm')) >= count, {
