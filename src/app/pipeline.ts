@@ -90,7 +90,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { config, notices, delayTopics } = parts;
   const assignments = new Assignments((topic) => delayTopics.get(topic) ?? null);
   const door = openDoor(parts, assignments);
-  const { settler, batcher, handovers } = openSettling(parts, assignments, door.admission);
+  const { settler, batcher, handovers, retryDoor } = openSettling(parts, assignments, door.admission);
   const recover: OwnershipOptions['recover'] = (partitions) => recoverFor(parts, consumer, partitions);
   const lanes = await openLanes(parts, {
     onSettled: (lane, settled) => {
@@ -117,14 +117,12 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   });
   const { committer, lease, commitTimer } = openCommits(parts, consumer, assignments);
   const schemaWait = openSchemaWait(parts, () => intake);
-  const retryDoor = new RetryDoor(handovers, systemClock);
   const intake = new Intake({
     source: noticedSource(consumer, notices, lease, committer),
     feed: lanes,
     lanes: lanes.size,
     assignments,
-    admission: door.admission,
-    tenantPartitions: door.tenantPartitions,
+    ...door,
     peek: new Peek(projectionsFor(parts.schemas, lanes), config.kafka.maxRecordBytes),
     clock: systemClock,
     retries: retryDoor,
@@ -320,6 +318,7 @@ interface Settling {
   readonly settler: Settler<Settled>;
   readonly batcher: LedgerBatcher;
   readonly handovers: HandoverProducer;
+  readonly retryDoor: RetryDoor;
 }
 
 function openSettling(parts: PipelineParts, assignments: Assignments, admission: Admission): Settling {
@@ -352,7 +351,7 @@ function openSettling(parts: PipelineParts, assignments: Assignments, admission:
     onFailure: parts.notices.handoverFailed,
   });
   const settler = new Settler<Settled>({ records: assignments, admission, ledger: batcher, handovers });
-  return { settler, batcher, handovers };
+  return { settler, batcher, handovers, retryDoor: new RetryDoor(handovers, systemClock) };
 }
 
 interface LaneHandlers {
