@@ -34,8 +34,8 @@ export default defineConfig({
           name: 'integration',
           include: [integrationFiles],
           globalSetup: ['test/support/global-setup.ts'],
-          // After the unit tests. They share one real broker, and wait more than they compute.
-          maxWorkers: 2,
+          // One file at a time, after the unit tests: they share one real broker and the machine's cores.
+          fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 1 },

@@ -210,6 +210,7 @@ describeWithKafka('receivers that fail', (kafka) => {
               'eventdispatch-attempts': String(attempts.length),
               'eventdispatch-first-seen': expect.stringMatching(/^\d{13}$/),
               'eventdispatch-due': '0',
+              'eventdispatch-hops': '0',
               'eventdispatch-tenant': tenant,
               'eventdispatch-event-id': eventId,
               'eventdispatch-event-type': type,
