@@ -6,14 +6,14 @@
 
 /** Microseconds of the machine's monotonic clock (the same in every process) at performance.now() === 0. */
 const MONOTONIC_START_US = Number(process.hrtime.bigint() / 1000n) - performance.now() * 1000;
+/** Microseconds since 1970 at performance.now() === 0. */
+const WALL_START_US = performance.timeOrigin * 1000;
 
 const FIRST_CAPACITY = 1024;
 
 export class RequestLog {
   #count = 0;
   #arrivedMs = new Float64Array(FIRST_CAPACITY);
-  /** What the wall clock lacked to performance.now() then: it may be set while a receiver runs, as other processes see at once. */
-  #wallStartMs = new Float64Array(FIRST_CAPACITY);
   #status = new Uint16Array(FIRST_CAPACITY);
   #bodyBytes = new Uint32Array(FIRST_CAPACITY);
   #path = new Uint32Array(FIRST_CAPACITY);
@@ -47,7 +47,6 @@ export class RequestLog {
     const at = this.#count;
     if (at === this.#arrivedMs.length) this.#grow();
     this.#arrivedMs[at] = arrivedMs;
-    this.#wallStartMs[at] = Date.now() - performance.now();
     this.#status[at] = status;
     this.#bodyBytes[at] = bodyBytes;
     this.#path[at] = this.#countPath(path);
@@ -71,7 +70,7 @@ export class RequestLog {
     const ms = this.#arrivedMs[at] ?? 0;
     const fields = [
       Math.round(MONOTONIC_START_US + ms * 1000),
-      Math.round(((this.#wallStartMs[at] ?? 0) + ms) * 1000),
+      Math.round(WALL_START_US + ms * 1000),
       this.#paths[this.#path[at] ?? 0],
       this.#webhookIds[at],
       this.#status[at],
@@ -96,7 +95,6 @@ export class RequestLog {
 
   #grow() {
     this.#arrivedMs = doubled(this.#arrivedMs, Float64Array);
-    this.#wallStartMs = doubled(this.#wallStartMs, Float64Array);
     this.#status = doubled(this.#status, Uint16Array);
     this.#bodyBytes = doubled(this.#bodyBytes, Uint32Array);
     this.#path = doubled(this.#path, Uint32Array);
