@@ -17,6 +17,7 @@ const TENANTS = ['one', 'two', 'three', 'four'];
 const EVENTS_EACH = 10;
 const DELIVERIES = TENANTS.length * EVENTS_EACH;
 const MAX_ATTEMPTS = 4;
+const AT_REST_MS = 250;
 const WAIT = { timeoutMs: 60_000, intervalMs: 5 };
 
 interface Crashes {
@@ -27,9 +28,9 @@ interface Crashes {
 }
 
 const CRASHES: Readonly<Record<string, Crashes>> = {
-  // The attempts that were made are in the ledger, and the next ones two seconds away.
+  // The attempts that were made are in the ledger, and the next ones three seconds away.
   'between attempts': {
-    backoffMs: 2_000,
+    backoffMs: 3_000,
     isSwallowing: false,
     isTime: async (kill, run) => (await rowCount(run)) >= kill * DELIVERIES,
   },
@@ -66,6 +67,7 @@ for (const [when, { backoffMs, isSwallowing, isTime }] of Object.entries(CRASHES
           what: () => `the time of kill ${kill}\n${dispatcher.child.output()}`,
         });
         await dispatcher.kill();
+        await receiverAtRest(run);
         await countSwallowed();
         dispatcher = await run.start();
       }
@@ -151,6 +153,19 @@ for (const [when, { backoffMs, isSwallowing, isTime }] of Object.entries(CRASHES
 async function rowCount(run: FaultRun): Promise<number> {
   const counts = await Promise.all(TENANTS.map(async (id) => (await run.rows(id)).length));
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** A request of a process that is dead may still be on its way to the log of the receiver. */
+async function receiverAtRest(run: FaultRun): Promise<void> {
+  let count = -1;
+  await waitFor(
+    async () => {
+      const before = count;
+      count = await requestCount(run);
+      return count === before;
+    },
+    { timeoutMs: WAIT.timeoutMs, intervalMs: AT_REST_MS, what: 'the receiver to come to rest' },
+  );
 }
 
 async function requestCount(run: FaultRun): Promise<number> {
