@@ -8,6 +8,8 @@ export interface IsolationOptions {
   readonly rate: number;
   /** Events per second of the tenant that floods. */
   readonly floodRate: number;
+  /** Requests per second that it may make. Much more would measure how the processes share the cores. */
+  readonly floodLimit: number;
   readonly lanes: number;
 }
 
@@ -32,8 +34,11 @@ const PARTITIONS = 12;
 const PARTITION_OF_FLOODING = PARTITIONS - 1;
 const PARTITION_OF_HANGING = PARTITIONS - 2;
 const QUIET_PARTITIONS = PARTITIONS - 2;
-const WARM_UP_SECONDS = 5;
+/** The broker's compiler is busy for so long, on the same cores. */
+const WARM_UP_SECONDS = 25;
 const CATCH_UP_SECONDS = 60;
+/** Events per second of the tenant that hangs. */
+const HANGING_RATE = 500;
 const HANG_TIMEOUT = '30s';
 
 /**
@@ -47,6 +52,7 @@ export function benchIsolation(options: IsolationOptions, say: Say): Promise<Iso
     const dispatcher = await scene.startDispatcher(tenants, {
       lanes: { count: options.lanes },
       defaults: { timeout: HANG_TIMEOUT },
+      limits: { tenants: { byTenant: { [FLOODING]: { rate: `${options.floodLimit}/s` } } } },
     });
     const load = await Load.open(scene.brokers, scene.topic);
     const others = (seconds: number, seed: number): Promise<number> =>
@@ -61,7 +67,7 @@ export function benchIsolation(options: IsolationOptions, say: Say): Promise<Iso
       () => PARTITION_OF_FLOODING,
     );
     const hanging = load.run(
-      { ratePerSecond: 2_000, seconds: options.seconds, tenants: 2, seed: 4 },
+      { ratePerSecond: HANGING_RATE * 2, seconds: options.seconds, tenants: 2, seed: 4 },
       (tenant) => (tenant === HANGING ? PARTITION_OF_HANGING : null),
     );
     const beside = await during(scene, () => others(options.seconds, 5));

@@ -1,14 +1,12 @@
 import type { DispatcherProcess } from '../test/support/dispatcher.ts';
-import { Load, sleep } from './load.ts';
-import { peakResidentBytesOf } from './process-usage.ts';
-import { withScene, type Say, type Scene } from './scene.ts';
+import { sampleMost } from '../test/support/sample-most.ts';
+import { sleep } from './load.ts';
+import type { Say, Scene } from './scene.ts';
+import { withSteadyLoad, type SteadyLoadOptions } from './steady-load.ts';
 
-export interface LedgerOutageOptions {
+export interface LedgerOutageOptions extends SteadyLoadOptions {
   /** How long ClickHouse is away. */
   readonly seconds: number;
-  /** Events per second. */
-  readonly rate: number;
-  readonly lanes: number;
 }
 
 export interface LedgerOutageFigures {
@@ -28,40 +26,34 @@ export interface LedgerOutageFigures {
   readonly rssPeakMb: number;
 }
 
-const TENANTS = 100;
-const PARTITIONS = 12;
 const CALM_SECONDS = 15;
 const DRAIN_TIMEOUT_SECONDS = 3_600;
 const SAMPLE_MS = 250;
 
 /** A steady load; ClickHouse is killed for a while and comes back. Deliveries should go on, memory stay flat, and no row be lost or there twice. */
 export function benchLedgerOutage(options: LedgerOutageOptions, say: Say): Promise<LedgerOutageFigures> {
-  return withScene(PARTITIONS, say, async (scene) => {
-    const tenants = Array.from({ length: TENANTS }, (_, i) => `tenant-${i + 1}`);
-    const dispatcher = await scene.startDispatcher(tenants, { lanes: { count: options.lanes } });
-    const load = await Load.open(scene.brokers, scene.topic);
-    const run = (seconds: number, seed: number): Promise<number> =>
-      load.run({ ratePerSecond: options.rate, seconds, tenants: TENANTS, seed }, partitionOf);
+  return withSteadyLoad(options, {}, say, async (steady) => {
+    const { scene, dispatcher } = steady;
     const delivered = (): Promise<number> => dispatcher.metric('eventdispatch_deliveries_total');
     say(`calm, ${CALM_SECONDS} s`);
-    let events = await run(5, 1);
     const beforeCalm = await delivered();
-    events += await run(CALM_SECONDS, 2);
+    await steady.run(CALM_SECONDS);
     const afterCalm = await delivered();
-    const rssBeforeMb = peakResidentBytesOf(dispatcher.child.pid) / 1e6;
+    const rssBeforeMb = steady.rssPeakMb();
     say(`ClickHouse is killed, for ${options.seconds} s`);
     await scene.owner.kill();
-    const sampling = mostRows(dispatcher);
+    const sampling = sampleMost(dispatcher, 'eventdispatch_ledger_pending_rows', SAMPLE_MS);
     const beforeOutage = await delivered();
-    events += await run(options.seconds, 3);
+    await steady.run(options.seconds);
     const inOutage = (await delivered()) - beforeOutage;
     await scene.owner.startAgain();
     const healedMs = performance.now();
-    await load.close();
+    await steady.end();
     say('ClickHouse is back; waiting until the overflow is empty');
     await untilDrained(dispatcher, say);
     const drainedAfterSeconds = (performance.now() - healedMs) / 1_000;
     const mostRowsInMemory = await sampling.stop();
+    const events = steady.events();
     await untilSettled(scene, events);
     return {
       events,
@@ -73,36 +65,13 @@ export function benchLedgerOutage(options: LedgerOutageOptions, say: Say): Promi
       drainedAfterSeconds,
       ...(await account(scene, events)),
       rssBeforeMb,
-      rssPeakMb: peakResidentBytesOf(dispatcher.child.pid) / 1e6,
+      rssPeakMb: steady.rssPeakMb(),
     };
   });
 }
 
-function partitionOf(tenant: string): number {
-  return Number(tenant.slice('tenant-'.length)) % PARTITIONS;
-}
-
 function overflowRows(dispatcher: DispatcherProcess, direction: 'written' | 'drained'): Promise<number> {
   return dispatcher.metric('eventdispatch_overflow_rows_total', { direction });
-}
-
-function mostRows(dispatcher: DispatcherProcess): { stop(): Promise<number> } {
-  let most = 0;
-  let isStopped = false;
-  const run = async (): Promise<void> => {
-    while (!isStopped) {
-      most = Math.max(most, await dispatcher.metric('eventdispatch_ledger_pending_rows'));
-      await sleep(SAMPLE_MS);
-    }
-  };
-  const running = run();
-  return {
-    stop: async () => {
-      isStopped = true;
-      await running;
-      return most;
-    },
-  };
 }
 
 async function untilDrained(dispatcher: DispatcherProcess, say: Say): Promise<void> {

@@ -6,10 +6,11 @@ import Table from 'cli-table3';
 import { recoverDeliveries } from '../src/app/recovery.ts';
 import { boundValues } from '../src/cli/query/parameters.ts';
 import { systemClock } from '../src/domain/clock.ts';
-import { openLedger, type Ledger } from '../src/ledger/client.ts';
+import type { Ledger } from '../src/ledger/client.ts';
 import { parseNamedQuery, type NamedQuery } from '../src/ledger/named-query.ts';
 import { deliveryHistory, type LedgerReader } from '../src/ledger/queries.ts';
 import { repositoryRoot } from '../test/support/repository.ts';
+import { openTestLedger } from '../test/support/ledger.ts';
 
 export interface LedgerBenchOptions {
   readonly rows: number;
@@ -59,16 +60,7 @@ export async function benchLedger(
   { rows, times }: LedgerBenchOptions,
   say: (line: string) => void,
 ): Promise<LedgerFigures> {
-  const ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'eventdispatch',
-    embeddedPath: null,
-    requestTimeoutMs: 600_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
+  const ledger = await openTestLedger({ requestTimeoutMs: 600_000 });
   try {
     await ledger.migrate();
     const startedMs = performance.now();

@@ -24,6 +24,8 @@ export class Load {
     const producer = await openProducer({
       'bootstrap.servers': brokers,
       'queue.buffering.max.messages': 500_000,
+      // The broker shares the cores, and each batch costs it as much as a hundred records.
+      'linger.ms': 20,
     });
     return new Load(producer, topic);
   }

@@ -1,15 +1,14 @@
 import path from 'node:path';
 
-import { startClickHouseOwner } from '../test/support/clickhouse-owner.ts';
 import { startDispatcherProcess } from '../test/support/dispatcher.ts';
-import { startKafka } from '../test/support/kafka.ts';
 import { runToEnd } from '../test/support/process.ts';
-import { startReceiver, type Receiver } from '../test/support/receiver.ts';
+import type { Receiver } from '../test/support/receiver.ts';
 import { repositoryRoot } from '../test/support/repository.ts';
 import { produceSamples } from '../test/support/samples.ts';
 import { waitFor } from '../test/support/wait.ts';
 import type { BodyFormat } from '../src/domain/destination.ts';
 import { cpuMicrosByThread, peakResidentBytesOf } from './process-usage.ts';
+import { withParts, type Say } from './scene.ts';
 
 export interface PipelineOptions {
   readonly events: number;
@@ -54,21 +53,8 @@ const TIMEOUT_MS = 300_000;
  * over HTTP and a receiver, each a process of its own; beside it, before and
  * after each round, the bare loop on the same receiver.
  */
-export async function benchPipeline(
-  options: PipelineOptions,
-  say: (line: string) => void,
-): Promise<PipelineFigures> {
-  const closers: (() => Promise<unknown>)[] = [];
-  try {
-    say('starting Kafka, the ledger and a receiver');
-    const kafka = await startKafka();
-    closers.push(() => kafka.stop());
-    const owner = await startClickHouseOwner();
-    closers.push(() => owner.stop());
-    const receiver = await startReceiver({
-      ports: [{ name: 'sink', recording: { rows: 'none', body: 'none' } }],
-    });
-    closers.push(() => receiver.stop());
+export function benchPipeline(options: PipelineOptions, say: Say): Promise<PipelineFigures> {
+  return withParts(say, async ({ kafka, owner, receiver, closers }) => {
     const eventsPerRound = Math.ceil(options.events / ROUNDS);
     const topics = Array.from({ length: ROUNDS }, (_, round) => `events-${round + 1}`);
     await kafka.tools.createTopics(topics.map((name) => ({ name, partitions: PARTITIONS })));
@@ -100,9 +86,7 @@ export async function benchPipeline(
       rounds.push(besideBare(measured, bares.slice(-2)));
     }
     return medianRound(rounds);
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
+  });
 }
 
 /** A round's figures beside the mean of the bare loops before and after it. */

@@ -1,13 +1,10 @@
-import { Load, sleep } from './load.ts';
-import { peakResidentBytesOf } from './process-usage.ts';
-import { withScene, type Say, type Scene } from './scene.ts';
+import { sleep } from './load.ts';
+import type { Say, Scene } from './scene.ts';
+import { numberOf, withSteadyLoad, type SteadyLoadOptions } from './steady-load.ts';
 
-export interface RetryStormOptions {
+export interface RetryStormOptions extends SteadyLoadOptions {
   /** How long half of the destinations answer 503. */
   readonly seconds: number;
-  /** Events per second of all tenants together. */
-  readonly rate: number;
-  readonly lanes: number;
 }
 
 export interface RetryStormFigures {
@@ -27,11 +24,17 @@ export interface RetryStormFigures {
   readonly rssPeakMb: number;
 }
 
-const TENANTS = 100;
-const PARTITIONS = 12;
 const CALM_SECONDS = 15;
 const HEAL_TIMEOUT_SECONDS = 300;
 const SETTLE_MS = 3_000;
+/** Retries go on for as long as the storm does. */
+const PATIENT = {
+  retry: { delays: ['1s', '5s', '15s', '30s'] },
+  defaults: {
+    retry: { maxAttempts: 100, initialDelay: '1s', maxDelay: '30s' },
+    breaker: { open: '5s', maxOpen: '20s' },
+  },
+};
 
 /**
  * A steady load on 100 destinations; half of them answer 503 for a while and then
@@ -39,32 +42,21 @@ const SETTLE_MS = 3_000;
  * everything is delivered, at a bounded rate.
  */
 export function benchRetryStorm(options: RetryStormOptions, say: Say): Promise<RetryStormFigures> {
-  return withScene(PARTITIONS, say, async (scene) => {
-    const tenants = Array.from({ length: TENANTS }, (_, i) => `tenant-${i + 1}`);
-    const dispatcher = await scene.startDispatcher(tenants, {
-      lanes: { count: options.lanes },
-      retry: { delays: ['1s', '5s', '15s', '30s'] },
-      defaults: {
-        retry: { maxAttempts: 100, initialDelay: '1s', maxDelay: '30s' },
-        breaker: { open: '5s', maxOpen: '20s' },
-      },
-    });
-    const load = await Load.open(scene.brokers, scene.topic);
-    const run = (seconds: number, seed: number): Promise<number> =>
-      load.run({ ratePerSecond: options.rate, seconds, tenants: TENANTS, seed }, partitionOf);
+  return withSteadyLoad(options, PATIENT, say, async (steady) => {
+    const { scene, tenants } = steady;
     say(`calm, ${CALM_SECONDS} s`);
-    let events = await run(5, 1);
     const calmFromMs = Date.now();
-    events += await run(CALM_SECONDS, 2);
+    await steady.run(CALM_SECONDS);
     const stormFromMs = Date.now();
-    const rssBeforeMb = peakResidentBytesOf(dispatcher.child.pid) / 1e6;
+    const rssBeforeMb = steady.rssPeakMb();
     say(`storm: half of the destinations answer 503, ${options.seconds} s`);
     await setFailing(scene, tenants, true);
-    events += await run(options.seconds, 3);
+    await steady.run(options.seconds);
     const healedMs = Date.now();
     await setFailing(scene, tenants, false);
-    await load.close();
+    await steady.end();
     say('healed; waiting until everything is delivered');
+    const events = steady.events();
     const undelivered = await waitDelivered(scene, events);
     const healedAfterSeconds = (Date.now() - healedMs) / 1000;
     const calm = await healthy(scene, calmFromMs, stormFromMs);
@@ -80,17 +72,9 @@ export function benchRetryStorm(options: RetryStormOptions, say: Say): Promise<R
       healedAfterSeconds,
       peakAfterHealingRatio: (await peakPerSecond(scene, healedMs)) / options.rate,
       rssBeforeMb,
-      rssPeakMb: peakResidentBytesOf(dispatcher.child.pid) / 1e6,
+      rssPeakMb: steady.rssPeakMb(),
     };
   });
-}
-
-function numberOf(tenant: string): number {
-  return Number(tenant.slice('tenant-'.length));
-}
-
-function partitionOf(tenant: string): number {
-  return numberOf(tenant) % PARTITIONS;
 }
 
 /** Tenants with an even number are the half that fails. */

@@ -2,10 +2,11 @@ import path from 'node:path';
 
 import { startClickHouseOwner, type ClickHouseOwner } from '../test/support/clickhouse-owner.ts';
 import { startDispatcherProcess, type DispatcherProcess } from '../test/support/dispatcher.ts';
-import { startKafka } from '../test/support/kafka.ts';
+import { startKafka, type RealKafka } from '../test/support/kafka.ts';
 import { startReceiver, type Receiver } from '../test/support/receiver.ts';
 import { repositoryRoot } from '../test/support/repository.ts';
-import { openLedger, type Ledger } from '../src/ledger/client.ts';
+import type { Ledger } from '../src/ledger/client.ts';
+import { openTestLedger } from '../test/support/ledger.ts';
 
 export type Say = (line: string) => void;
 
@@ -23,12 +24,17 @@ export interface Scene {
   ): Promise<DispatcherProcess>;
 }
 
-/** Starts everything but the dispatcher, runs the benchmark, and stops everything. */
-export async function withScene<T>(
-  partitions: number,
-  say: Say,
-  run: (scene: Scene) => Promise<T>,
-): Promise<T> {
+/** What every benchmark of the whole needs, each a process of its own. */
+export interface Parts {
+  readonly kafka: RealKafka;
+  readonly owner: ClickHouseOwner;
+  readonly receiver: Receiver;
+  /** To be called at the end, the last one first. */
+  readonly closers: (() => Promise<unknown>)[];
+}
+
+/** Starts Kafka, the ledger and a receiver, runs the benchmark, and stops everything. */
+export async function withParts<T>(say: Say, run: (parts: Parts) => Promise<T>): Promise<T> {
   const closers: (() => Promise<unknown>)[] = [];
   try {
     say('starting Kafka, the ledger and a receiver');
@@ -40,20 +46,20 @@ export async function withScene<T>(
       ports: [{ name: 'sink', recording: { rows: 'none', body: 'none' } }],
     });
     closers.push(() => receiver.stop());
-    const ledger = await openLedger({
-      url: owner.url,
-      username: 'default',
-      password: '',
-      database: 'eventdispatch',
-      embeddedPath: null,
-      requestTimeoutMs: 60_000,
-      cluster: null,
-      ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-    });
+    return await run({ kafka, owner, receiver, closers });
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+/** Starts everything but the dispatcher, runs the benchmark, and stops everything. */
+export function withScene<T>(partitions: number, say: Say, run: (scene: Scene) => Promise<T>): Promise<T> {
+  return withParts(say, async ({ kafka, owner, receiver, closers }) => {
+    const ledger = await openTestLedger({ url: owner.url, requestTimeoutMs: 60_000 });
     closers.push(() => ledger.close());
     const topic = 'events';
     await kafka.tools.createTopics([{ name: topic, partitions }]);
-    return await run({
+    return run({
       brokers: kafka.brokers,
       topic,
       receiver,
@@ -77,7 +83,5 @@ export async function withScene<T>(
         return dispatcher;
       },
     });
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
+  });
 }

@@ -6,6 +6,7 @@ import type { LaneRestart } from '../lanes/lane-pool.ts';
 import type { DestinationNotice } from '../lanes/protocol.ts';
 import type { LedgerState } from '../ledger/batch-sender.ts';
 import type { Log } from '../observability/log.ts';
+import type { HandoverRecord } from '../retry/handover-producer.ts';
 
 /** What the stages tell of themselves, and what becomes of it: log lines, and the state that readiness asks for. */
 export interface Notices {
@@ -26,6 +27,10 @@ export interface Notices {
   readonly schemaLookupFailed: (schemaId: number, error: unknown) => void;
   readonly handoverFailed: (topic: string, message: string) => void;
   readonly ledgerState: (state: LedgerState, error: Error | null) => void;
+  /** Rows of a lane's report are durable; null where nobody looks, since it comes often. */
+  readonly rowsDurable: (() => void) | null;
+  /** The broker has a hand-over; null where nobody looks. @param isHop a retry was passed on to its next delay topic. */
+  readonly handedOver: ((to: HandoverRecord['to'], isHop: boolean) => void) | null;
   /** What was found when the topics beside the sources were made. */
   readonly topicsReady: (topics: PipelineTopics) => void;
   readonly tenantSplit: (split: SplitTenant) => void;
@@ -87,6 +92,7 @@ export function logNotices(log: Log, onFailure: (error: Error) => void): Notices
       else
         log.write(state === 'alarm' ? 'ledger_refused' : 'ledger_insert_failed', { error: error?.message });
     },
+    ...oftenNotices(log),
     topicsReady: ({ partitions, created, unequal, missing }) => {
       if (created.length > 0) log.write('topics_created', { topics: created, partitions });
       if (missing.length > 0) log.write('source_topics_missing', { topics: missing });
@@ -116,6 +122,22 @@ export function logNotices(log: Log, onFailure: (error: Error) => void): Notices
     unfit: onFailure,
   };
   return notices;
+}
+
+/** What comes for each batch or hand-over: nothing at all where its lines would not come out. */
+function oftenNotices(log: Log): Pick<Notices, 'rowsDurable' | 'handedOver'> {
+  return {
+    rowsDurable: log.writes('rows_durable')
+      ? () => {
+          log.write('rows_durable');
+        }
+      : null,
+    handedOver: log.writes('handed_over')
+      ? (to, isHop) => {
+          log.write('handed_over', { to, isHop });
+        }
+      : null,
+  };
 }
 
 function namesOf(partitions: readonly TopicPartition[]): string[] {

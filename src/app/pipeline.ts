@@ -329,6 +329,7 @@ function openSettling(parts: PipelineParts, assignments: Assignments, admission:
     clock: systemClock,
     onDurable: (records) => {
       settler.onLedgerAck(records);
+      parts.notices.rowsDurable?.();
     },
     onState: parts.notices.ledgerState,
     overflow: parts.overflow?.bounds ?? null,
@@ -347,6 +348,7 @@ function openSettling(parts: PipelineParts, assignments: Assignments, admission:
     clock: systemClock,
     onDurable: (handover) => {
       settler.onHandoverAck(handover);
+      parts.notices.handedOver?.(handover.to, handover.to === 'retry' && handover.row === null);
     },
     onFailure: parts.notices.handoverFailed,
   });

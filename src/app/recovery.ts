@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { systemClock } from '../domain/clock.ts';
 import { limits } from '../domain/limits.ts';
+import { NOTHING_RECOVERED } from '../domain/record.ts';
 import type { Recovered, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 import type { KafkaConsumer } from '../kafka/consumer.ts';
 import type { Ledger } from '../ledger/client.ts';
@@ -15,7 +16,6 @@ const COMMITTED_TIMEOUT_MS = 5_000;
 const PARTITIONS_PER_QUERY = 32;
 /** Of the ledger's connections, one stays for inserts whatever is asked. */
 const QUERIES_AT_ONCE = 4;
-const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 type DeliveryIds = ReadonlyMap<number, ReadonlySet<string>>;
 
@@ -124,15 +124,13 @@ export async function recoverDeliveries(
 
 function recoveredOf(sources: readonly (DeliveryIds | undefined)[]): Recovered {
   const deliveryIds = new Map<number, ReadonlySet<string>>();
-  let lastOffset = -1;
   for (const source of sources) {
     for (const [offset, ids] of source ?? []) {
       const known = deliveryIds.get(offset);
       deliveryIds.set(offset, known === undefined ? ids : new Set([...known, ...ids]));
-      lastOffset = Math.max(lastOffset, offset);
     }
   }
-  return deliveryIds.size > limits.uncommittedRecords ? NOTHING : { deliveryIds, lastOffset };
+  return deliveryIds.size > limits.uncommittedRecords ? NOTHING_RECOVERED : { deliveryIds };
 }
 
 /** Which rows are about a record of a source topic, and which about one of a delay topic. */

@@ -3,7 +3,8 @@ import type { SchemaStore } from '../decode/schema-store.ts';
 import { systemClock } from '../domain/clock.ts';
 import type { FieldMapping } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
-import type { Recovered, SourceRecord, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
+import { NOTHING_RECOVERED } from '../domain/record.ts';
+import type { SourceRecord, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 import { rekeyedFrom } from '../domain/rekeyed-from.ts';
 import type { Assignment } from '../ingest/assignment.ts';
 import { Assignments } from '../ingest/assignments.ts';
@@ -35,7 +36,6 @@ const COMMIT_TIMEOUT_MS = 5_000;
 const COMMITTED_TIMEOUT_MS = 5_000;
 const LEAVE_TIMEOUT_MS = 8_000;
 const MIN_POLL_RECORDS = 16;
-const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 export interface RekeyParts {
   readonly config: Config;
@@ -188,7 +188,7 @@ function openOwnership(
       );
       await checkLoss(kafka.groupId, starts);
       if (starts.length > 0) log.write('rekey_begins_at_group', { partitions: placesOf(starts) });
-      return partitions.map(() => NOTHING);
+      return partitions.map(() => NOTHING_RECOVERED);
     },
     onBegin: () => undefined,
     onRevoking,

@@ -16,8 +16,11 @@ const MOST_REMEMBERED = 100_000;
  * A process that dies between the broker's ack of a hop and the commit reads the hopped
  * record again and makes a copy; so does an ack that is lost. Copies that waited in
  * topics would each be copied again at the next crash, and soon be many. So of the
- * records that say the same of a delivery — its attempts, when it is due, how often it
- * has hopped — the first one read counts, as long as this process owns its partition.
+ * records that say the same of a delivery, its attempts and when it is due, one is tried,
+ * and of those that have hopped as often one hops: the first one read, as long as this
+ * process owns its partition. One that a dead process had let hop is past its time when
+ * it is read again, so it is tried, and what it had become, perhaps several hops of it, is
+ * a copy.
  */
 export class RetryDoor implements Retries {
   readonly isHopNeeded = isHopNeeded;
@@ -44,8 +47,8 @@ export class RetryDoor implements Retries {
     return 'problem' in retry ? null : retry;
   };
 
-  isCopy: Retries['isCopy'] = ({ deliveryId, attempts, dueMs, hops }, assignment, offset) => {
-    const place = `${attempts}/${dueMs}/${hops}`;
+  isCopy: Retries['isCopy'] = ({ deliveryId, attempts, dueMs, hops }, isHop, assignment, offset) => {
+    const place = `${attempts}/${dueMs}/${isHop ? hops : 'tried'}`;
     const isCopy = this.#seen.see(deliveryId, place, assignment, offset, this.#clock.monotonicMs());
     if (isCopy) this.copies++;
     return isCopy;

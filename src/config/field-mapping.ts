@@ -3,6 +3,9 @@ import type { FieldMapping, FieldSource, PrioritySource } from '../domain/event.
 
 const NAMES = ['id', 'type', 'tenant', 'time', 'version', 'source', 'key', 'correlationId'] as const;
 
+/** Those that an event is not given unless somebody says where they are. */
+const EXTRAS = ['aggregateType', 'aggregateId', 'aggregateVersion', 'expiresAt'] as const;
+
 type Name = (typeof NAMES)[number];
 type OptionalName = Exclude<keyof FieldMapping, Name>;
 type Written = Readonly<Record<Name, string> & Partial<Record<OptionalName, string | undefined>>>;
@@ -16,11 +19,13 @@ export function compileMapping(
   own: Readonly<Partial<Record<Name | OptionalName, string | undefined>>> = {},
 ): FieldMapping {
   const priority = own.priority ?? written.priority;
-  const expiresAt = own.expiresAt ?? written.expiresAt;
   return {
-    ...forEachField((name) => compileSource(own[name] ?? written[name])),
+    ...forEach(NAMES, (name) => compileSource(own[name] ?? written[name])),
+    ...forEach(EXTRAS, (name) => {
+      const source = own[name] ?? written[name];
+      return source === undefined ? null : compileSource(source);
+    }),
     priority: priority === undefined ? null : compilePriority(priority),
-    expiresAt: expiresAt === undefined ? null : compileSource(expiresAt),
   };
 }
 
@@ -28,16 +33,19 @@ export function compileMapping(
 export function describeMapping(mapping: FieldMapping): {
   readonly [K in keyof FieldMapping]: string | null;
 } {
-  const { priority, expiresAt } = mapping;
+  const { priority } = mapping;
   return {
-    ...forEachField((name) => describeSource(mapping[name])),
+    ...forEach(NAMES, (name) => describeSource(mapping[name])),
+    ...forEach(EXTRAS, (name) => {
+      const source = mapping[name];
+      return source === null ? null : describeSource(source);
+    }),
     priority: priority === null ? null : describePriority(priority),
-    expiresAt: expiresAt === null ? null : describeSource(expiresAt),
   };
 }
 
-function forEachField<T>(make: (name: Name) => T): Record<Name, T> {
-  return Object.fromEntries(NAMES.map((name) => [name, make(name)])) as Record<Name, T>;
+function forEach<N extends string, T>(names: readonly N[], make: (name: N) => T): Record<N, T> {
+  return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<N, T>;
 }
 
 function compilePriority(text: string): PrioritySource {

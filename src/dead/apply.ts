@@ -2,7 +2,6 @@ import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import { factsOf, placeText } from './dead-letter.ts';
 import type { DeadLetter, DeadLetterFacts } from './dead-letter.ts';
-import type { Pace } from './pace.ts';
 import type { DeadLetterPlan } from './plan.ts';
 import { retryRecordOf } from './retry-record.ts';
 import type { EncodeHeaders, RetryRecord } from './retry-record.ts';
@@ -25,11 +24,19 @@ export interface ApplyParts extends ScanParts {
   onProgress(done: number): void;
 }
 
+/** A token bucket. Times are monotonic milliseconds. */
+interface Tokens {
+  waitMs(nowMs: number): number;
+  tryReserve(nowMs: number): boolean;
+  spend(nowMs: number): void;
+}
+
 export interface RedriveParts extends ApplyParts {
   /** Resolves once the broker has the record, rejects when it will not take it. */
   readonly handOver: (record: RetryRecord) => Promise<void>;
   readonly encodeHeaders: EncodeHeaders;
-  readonly pace: Pace;
+  /** What a redrive may hand over; of `limit/`. */
+  readonly bucket: Tokens;
   readonly clock: Clock;
   /** Rejects never; may end early when stopped. */
   readonly sleep: (ms: number, stop: AbortSignal) => Promise<void>;
@@ -104,22 +111,23 @@ class RedriveBatch {
     this.#parts = parts;
   }
 
-  /** Waits for the pace; marks first what would wait too long with it. */
+  /** Waits for a token; marks first what would wait too long with it. */
   async makeRoom(): Promise<void> {
-    const { pace, clock, sleep, stop } = this.#parts;
-    const waitMs = pace.waitMs();
+    const { bucket, clock, sleep, stop } = this.#parts;
+    const waitMs = bucket.waitMs(clock.monotonicMs());
     const isFull = this.#letters.length >= BATCH_LETTERS || this.#bytes >= BATCH_BYTES;
     if (isFull || clock.monotonicMs() + waitMs - this.#sinceMs >= BATCH_MS) await this.flush();
-    for (let ms = pace.waitMs(); ms > 0 && !stop.aborted; ms = pace.waitMs()) await sleep(ms, stop);
+    while (!stop.aborted && !bucket.tryReserve(clock.monotonicMs()))
+      await sleep(bucket.waitMs(clock.monotonicMs()), stop);
   }
 
   add(letter: DeadLetter): void {
-    const { handOver, encodeHeaders, clock, pace } = this.#parts;
+    const { handOver, encodeHeaders, clock, bucket } = this.#parts;
     if (this.#letters.length === 0) this.#sinceMs = clock.monotonicMs();
     const ack = handOver(retryRecordOf(letter, clock.wallMs(), encodeHeaders));
     // Looked at in `flush`; until then a refusal must not count as one that nobody handles.
     ack.catch(() => undefined);
-    pace.took();
+    bucket.spend(clock.monotonicMs());
     this.#bytes += letter.value?.length ?? 0;
     this.#letters.push({ letter: factsOf(letter), ack });
     this.redriven.deliveries++;

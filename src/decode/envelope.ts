@@ -75,10 +75,22 @@ export function buildEvent(
     ),
     key: identifier('key', headerText(headers, CLOUD_EVENTS.key) || textAt(mapping.key, decoded, origin)),
     correlationId: identifier('correlationId', textAt(mapping.correlationId, decoded, origin)),
+    aggregateType: told('aggregateType', mapping.aggregateType, decoded, origin),
+    aggregateId: told('aggregateId', mapping.aggregateId, decoded, origin),
+    aggregateVersion: told('aggregateVersion', mapping.aggregateVersion, decoded, origin),
     priority: priorityOf(decoded, mapping, origin),
     expiresAtMs: mapping.expiresAt === null ? null : timeAt(mapping.expiresAt, decoded, origin),
     data: decoded.data,
   };
+}
+
+function told(
+  name: string,
+  source: FieldSource | null,
+  decoded: DecodedRecord,
+  origin: RecordOrigin,
+): string {
+  return source === null ? '' : identifier(name, textAt(source, decoded, origin));
 }
 
 function timeOf(decoded: DecodedRecord, source: FieldSource, origin: RecordOrigin): number {

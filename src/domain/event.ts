@@ -15,6 +15,10 @@ export interface Event {
   /** Ordering key or aggregate; empty when the record had none. */
   readonly key: string;
   readonly correlationId: string;
+  /** The thing that it happened to; all three are empty when the record did not say. */
+  readonly aggregateType: string;
+  readonly aggregateId: string;
+  readonly aggregateVersion: string;
   readonly priority: Priority;
   /** Unix epoch milliseconds; not sent later than that. Null: it does not expire by itself. */
   readonly expiresAtMs: number | null;
@@ -41,6 +45,10 @@ export interface FieldMapping {
   readonly source: FieldSource;
   readonly key: FieldSource;
   readonly correlationId: FieldSource;
+  /** Null, as for the next two: not told. */
+  readonly aggregateType: FieldSource | null;
+  readonly aggregateId: FieldSource | null;
+  readonly aggregateVersion: FieldSource | null;
   /** Null: every event is `normal`. */
   readonly priority: PrioritySource | null;
   /** Null: none expires by itself. */

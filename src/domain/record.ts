@@ -29,8 +29,8 @@ export type SeenBefore = Float64Array;
 export interface Recovered {
   /** Ids of deliveries that have ended or were handed over, by offset; an empty one stands for a record without any. */
   readonly deliveryIds: ReadonlyMap<number, ReadonlySet<string>>;
-  /** The last offset they come from; −1 when there are none. */
-  readonly lastOffset: number;
   /** Events of it that the ledger saw lately, oldest first; absent where duplicates are not looked for. */
   readonly seen?: SeenBefore;
 }
+
+export const NOTHING_RECOVERED: Recovered = { deliveryIds: new Map() };

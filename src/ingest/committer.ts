@@ -21,14 +21,19 @@ export interface CommitStats {
  * Commits the frontiers, asynchronously, never lower than before, and only for
  * assignments this process still owns: an answer for an ended epoch finds none.
  * A refused commit is asked for again at the next tick, from the frontier of then.
+ *
+ * One is out at a time. librdkafka sends a commit that did not get through to the
+ * coordinator once more, after others that were asked for later; the broker takes
+ * each as it comes, so the group would end up at the lower offset.
  */
 export class Committer {
   readonly stats: CommitStats = { commits: 0, failures: 0 };
   #asked = 0;
   #answered = 0;
-  /** The commit that asks whether this process still owns its partitions, by its number; 0 when none is out. */
-  #question = 0;
-  #onAnswer: (isOwner: boolean) => void = () => undefined;
+  /** Who asks whether this process still owns its partitions; null when nobody does. */
+  #onAnswer: ((isOwner: boolean) => void) | null = null;
+  /** Whether the commit that is out is that question; if not, it is asked next. */
+  #isQuestionOut = false;
   readonly #sink: OffsetSink;
   readonly #assignments: Assignments;
   readonly #onFailure: (message: string) => void;
@@ -39,8 +44,9 @@ export class Committer {
     this.#onFailure = onFailure;
   }
 
-  /** Asks to commit every frontier that moved since it was last asked for. */
+  /** Asks to commit every frontier that moved since it was last asked for, unless a commit is out. */
   tick(assignments: Iterable<Assignment> = this.#assignments.all()): void {
+    if (this.#isOut) return;
     const offsets: TopicPartitionOffset[] = [];
     for (const assignment of assignments) {
       const offset = assignment.frontier.position;
@@ -67,6 +73,13 @@ export class Committer {
    * false also while nothing was ever admitted.
    */
   affirm(onAnswer: (isOwner: boolean) => void): void {
+    this.#onAnswer = onAnswer;
+    // What is out was asked before.
+    this.#isQuestionOut = false;
+    if (!this.#isOut) this.#ask();
+  }
+
+  #ask(): void {
     const offsets: TopicPartitionOffset[] = [];
     for (const assignment of this.#assignments.all()) {
       const offset = assignment.frontier.position;
@@ -76,11 +89,10 @@ export class Committer {
     }
     if (offsets.length === 0) {
       // The broker can't be asked before something is admitted. What is admitted next may be another's by now.
-      onAnswer(false);
+      this.#tell(false);
       return;
     }
-    this.#question = this.#asked + 1;
-    this.#onAnswer = onAnswer;
+    this.#isQuestionOut = true;
     this.#commit(offsets);
   }
 
@@ -98,7 +110,13 @@ export class Committer {
    * @param offsets those it is about, as far as they are known.
    */
   answer(error: string | null, offsets: readonly TopicPartitionOffset[]): void {
+    this.#answered++;
     this.#answerQuestion(error);
+    this.#note(error, offsets);
+    if (this.#onAnswer !== null && !this.#isOut) this.#ask();
+  }
+
+  #note(error: string | null, offsets: readonly TopicPartitionOffset[]): void {
     if (error === null) this.stats.commits++;
     else {
       this.stats.failures++;
@@ -116,12 +134,21 @@ export class Committer {
     }
   }
 
-  /** Answers carry no number, but each commit has one: the answer to the question is among those up to its own. */
+  /** The answer to an earlier commit is none to the question, unless it is a refusal. */
   #answerQuestion(error: string | null): void {
-    this.#answered++;
-    if (this.#question === 0 || (error === null && this.#answered < this.#question)) return;
-    this.#question = 0;
-    this.#onAnswer(error === null);
+    const isAnswer = this.#isQuestionOut || error !== null;
+    this.#isQuestionOut = false;
+    if (isAnswer) this.#tell(error === null);
+  }
+
+  #tell(isOwner: boolean): void {
+    const onAnswer = this.#onAnswer;
+    this.#onAnswer = null;
+    onAnswer?.(isOwner);
+  }
+
+  get #isOut(): boolean {
+    return this.#asked > this.#answered;
   }
 
   /** Commits these and waits until the broker has acknowledged them all, or the time is up. */

@@ -293,11 +293,12 @@ export class Intake {
       return false;
     }
     if (assignment.isFull) return false;
-    if (retries.isCopy(note, assignment.id, record.offset)) {
+    const isHop = retries.isHopNeeded(note.dueMs, nowMs);
+    if (retries.isCopy(note, isHop, assignment.id, record.offset)) {
       assignment.frontier.release(assignment.frontier.admit(record.offset));
       return true;
     }
-    if (!retries.isHopNeeded(note.dueMs, nowMs)) return this.#admit(assignment, record, note.sourceTopic);
+    if (!isHop) return this.#admit(assignment, record, note.sourceTopic);
     if (!this.#options.mayAdmit()) return false;
     retries.hop({
       assignment: assignment.id,

@@ -1,4 +1,5 @@
 import { UserError } from '../domain/errors.ts';
+import { NOTHING_RECOVERED } from '../domain/record.ts';
 import type { Recovered, TopicPartition } from '../domain/record.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
@@ -7,7 +8,6 @@ import type { Committer } from './committer.ts';
 const CHECK_MS = 10;
 const COMMIT_TIMEOUT_MS = 3_000;
 const RECOVER_RETRY_MS = 500;
-const NOTHING_RECOVERED: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 export interface OwnershipOptions {
   readonly group: {

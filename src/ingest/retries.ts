@@ -29,7 +29,10 @@ export interface Retries {
   read(headers: readonly RecordHeader[]): RetryNote | null;
   /** Whether a record that its topic releases now waits in another one. */
   isHopNeeded(dueMs: number, nowMs: number): boolean;
-  /** Whether another record that says the same was read before, so that this one has nothing left to do. */
-  isCopy(note: RetryNote, assignment: number, offset: number): boolean;
+  /**
+   * Whether another record that says the same was read before, so that this one has nothing left to do.
+   * @param isHop it has to wait in another topic; if not, it is tried.
+   */
+  isCopy(note: RetryNote, isHop: boolean, assignment: number, offset: number): boolean;
   hop(hop: Hop): void;
 }

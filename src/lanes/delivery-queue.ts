@@ -4,7 +4,7 @@ import { laneSlots } from '../observability/lane-slots.ts';
 import type { Alarm, Due } from './alarm.ts';
 import { DeliveryList, type Delivery, type DeliveryHome, type QueueCounters } from './delivery.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { TenantLoad } from './tenant-load.ts';
+import { QueueLoad, type TenantLoad } from './tenant-load.ts';
 import { KeyOrder } from '../schedule/key-order.ts';
 
 /**
@@ -64,7 +64,8 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   readonly #retries = new DeliveryList();
   /** Null: the destination does not ask for order. */
   readonly #order: KeyOrder<Delivery> | null;
-  readonly #load: TenantLoad;
+  readonly #tenantLoad: TenantLoad;
+  readonly #load: QueueLoad;
   #retriesInFlight = 0;
   /** First attempts that go before a retry may, while both wait. */
   readonly #firstsPerRetry: number;
@@ -90,7 +91,8 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     this.counters = counters;
     this.#sender = sender;
     this.#clocks = clocks;
-    this.#load = load;
+    this.#tenantLoad = load;
+    this.#load = new QueueLoad(load);
     this.#firstsPerRetry = Math.max(1, Math.ceil(1 / destination.retry.maxShare) - 1);
     // What waits behind others of its key is counted of its tenant, which bounds it.
     this.#order = destination.order === 'key' ? new KeyOrder() : null;
@@ -113,7 +115,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
       delivery.record.detach();
       return;
     }
-    this.#countIn();
+    this.#countIn(delivery);
     this.#enqueue(delivery);
   }
 
@@ -143,7 +145,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   addDelayed(delivery: Delivery): void {
     this.#delayed--;
     delivery.queuedAtMs = this.#clocks.alarm.nowMs();
-    this.#countIn();
+    this.#countIn(delivery);
     this.#enqueue(delivery);
   }
 
@@ -158,7 +160,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     if (next === null) return;
     next.holdsKey = true;
     this.#countBehindKeys(-1);
-    this.#countIn();
+    this.#countIn(next);
     this.#listOf(next).append(next);
   }
 
@@ -230,30 +232,36 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
       for (let left = list.length; left > 0; left--) {
         const delivery = list.shift();
         if (delivery.record.origin.assignment.ended) {
-          this.#countOut();
+          this.#countOut(delivery);
           this.#sender.refuse(delivery, 'abandoned');
         } else list.append(delivery);
       }
     }
   }
 
-  #countIn(): void {
-    this.counters.lane.add(laneSlots.queuedDeliveries);
-    this.#load.waiting++;
+  #countIn({ queuedAtMs }: Delivery): void {
+    const { lane, fresh } = this.counters;
+    fresh.enter(queuedAtMs);
+    lane.add(laneSlots.queuedDeliveries);
+    if (this.#load.add()) lane.add(laneSlots.backloggedDeliveries);
   }
 
-  #countOut(): void {
-    this.counters.lane.add(laneSlots.queuedDeliveries, -1);
-    const load = this.#load;
-    load.waiting--;
-    if (load.isParked) this.#sender.unpark(load);
+  #countOut({ queuedAtMs }: Delivery): void {
+    const { lane, fresh } = this.counters;
+    fresh.leave(queuedAtMs);
+    lane.add(laneSlots.queuedDeliveries, -1);
+    if (this.#load.remove()) lane.add(laneSlots.backloggedDeliveries, -1);
+    this.#unpark();
   }
 
   #countBehindKeys(change: 1 | -1): void {
     this.counters.lane.add(laneSlots.deliveriesBehindKeys, change);
-    const load = this.#load;
-    load.behindKeys += change;
-    if (load.isParked) this.#sender.unpark(load);
+    this.#tenantLoad.onBacklog(change);
+    this.#unpark();
+  }
+
+  #unpark(): void {
+    if (this.#tenantLoad.isParked) this.#sender.unpark(this.#tenantLoad);
   }
 
   /** The line whose head is next; null when nothing is, or the queue sleeps. */
@@ -299,13 +307,13 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
 
   #refuse(list: DeliveryList, why: Refusal): void {
     const delivery = list.shift();
-    this.#countOut();
+    this.#countOut(delivery);
     this.#sender.refuse(delivery, why);
   }
 
   #send(list: DeliveryList, ticket: number): void {
     const delivery = list.shift();
-    this.#countOut();
+    this.#countOut(delivery);
     delivery.ticket = ticket;
     this.inFlight++;
     if (delivery.isRetry) {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { systemClock } from '../domain/clock.ts';
 import { limits } from '../domain/limits.ts';
+import { NOTHING_RECOVERED } from '../domain/record.ts';
 import type { Recovered } from '../domain/record.ts';
 import { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
@@ -16,7 +17,6 @@ import { crashDeadLetter, type KnownAssignment } from './worker-crash.ts';
 /** A stall is told by so many looks at a heartbeat that does not move. */
 const STALL_LOOKS = 5;
 const RECOVER_RETRY_MS = 500;
-const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 /** Everything a lane is started with except what the pool makes for it. */
 export type LaneSetup = Omit<LaneTask, 'lane' | 'port' | 'counters'>;
@@ -257,7 +257,11 @@ export class LanePool {
     for (const [id, source] of this.#schemas) thread.post({ kind: 'schema', id, source });
     thread.post({ kind: 'share', share: this.#share });
     for (const known of this.#assignments.values()) {
-      thread.post({ kind: 'assignment', ...known, recovered: recovered.get(known.assignment) ?? NOTHING });
+      thread.post({
+        kind: 'assignment',
+        ...known,
+        recovered: recovered.get(known.assignment) ?? NOTHING_RECOVERED,
+      });
     }
     for (const { buffer, count } of this.#retained.copies(lane)) {
       thread.post({ kind: 'batch', buffer, count }, [buffer]);
@@ -278,7 +282,7 @@ export class LanePool {
       if (asked.length === 0 || recover === undefined) return recovered;
       try {
         const answers = await this.#orClosing(recover(asked));
-        asked.forEach(({ assignment }, i) => recovered.set(assignment, answers?.[i] ?? NOTHING));
+        asked.forEach(({ assignment }, i) => recovered.set(assignment, answers?.[i] ?? NOTHING_RECOVERED));
       } catch {
         await this.#orClosing(sleep(RECOVER_RETRY_MS));
       }

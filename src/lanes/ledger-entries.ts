@@ -41,7 +41,16 @@ export class LedgerEntries {
   readonly #identity: { readonly instance: string; readonly lane: number };
   /** For rows that leave one by one. */
   readonly #rows = new AttemptRows();
-  readonly #event: EventRow = { version: '', source: '', key: '', ingestedAtMs: 0, data: new Uint8Array(0) };
+  readonly #event: EventRow = {
+    version: '',
+    source: '',
+    key: '',
+    aggregateType: '',
+    aggregateId: '',
+    aggregateVersion: '',
+    ingestedAtMs: 0,
+    data: new Uint8Array(0),
+  };
   readonly #attempt: AttemptRow = {
     deliveryId: '',
     destinationId: '',
@@ -82,6 +91,9 @@ export class LedgerEntries {
     row.version = event.version;
     row.source = event.source;
     row.key = event.key;
+    row.aggregateType = event.aggregateType;
+    row.aggregateId = event.aggregateId;
+    row.aggregateVersion = event.aggregateVersion;
     row.ingestedAtMs = this.#clock.wallMs();
     row.data = event.data;
     this.#outbox.event(record.encodedRow, row);

@@ -90,8 +90,10 @@ export class Tenants {
     const known = this.#tenants.get(name);
     if (known !== undefined) return known;
     if (this.#tenants.size >= this.#sweepAt) this.#forgetResting();
-    const parts = { load: new TenantLoad(name), turns: this.#makers.openTurns(name, sinceMs), sinceMs };
-    const tenant = new Tenant(this.#routes.forTenant(name), partition, parts, this.#makers);
+    const routes = this.#routes.forTenant(name);
+    const load = new TenantLoad(name, routes.destinations.length);
+    const parts = { load, turns: this.#makers.openTurns(name, sinceMs), sinceMs };
+    const tenant = new Tenant(routes, partition, parts, this.#makers);
     this.#tenants.set(name, tenant);
     return tenant;
   }

@@ -2,7 +2,7 @@ import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader } from '../domain/record.ts';
 import { AttemptRows, encodeRecord, NOTHING_SENT } from '../ledger/rows.ts';
 import type { RetryHeaders } from '../domain/retry-headers.ts';
-import { decodeRetryHeaders, ownHeaders } from '../retry/retry-headers.ts';
+import { appendFacts, decodeRetryHeaders, ownHeaders } from '../retry/retry-headers.ts';
 import type { BatchReader } from './batch-reader.ts';
 import type { Handover, ToLane } from './protocol.ts';
 
@@ -20,8 +20,11 @@ export interface CrashContext {
   readonly nowMs: number;
 }
 
+type Place = 'sourceTopic' | 'sourcePartition' | 'sourceOffset' | 'sourceTimestampMs';
 /** What its headers say of a record of a delay topic; of a source's record its place and nothing else. */
-type About = Omit<RetryHeaders, 'firstSeenMs' | 'dueMs' | 'hops' | 'reason' | 'status' | 'tenant'>;
+type About = Pick<RetryHeaders, Place | 'attempts'> & Partial<RetryHeaders>;
+/** True of the retry that the record was, not of the dead letter. */
+const NO_LONGER = { firstSeenMs: undefined, dueMs: undefined, hops: undefined };
 
 /**
  * The dead letter of a record that kills the thread which works on it, with its
@@ -42,10 +45,7 @@ export function crashDeadLetter(record: BatchReader, context: CrashContext): Han
     sequence: record.sequence,
     key: key && new Uint8Array(key),
     value: value && new Uint8Array(value),
-    headers: [
-      ...kept.map(([name, bytes]): RecordHeader => [name, new Uint8Array(bytes)]),
-      ...oursOf(about, record.tenant),
-    ],
+    headers: withOurs(kept, { ...about, tenant: record.tenant, reason: REASON, status: 0 }),
     dueAtMs: 0,
     row: rowOf(record, context, about),
   };
@@ -63,33 +63,16 @@ function aboutRecord(
     sourcePartition: partition,
     sourceOffset: record.offset,
     sourceTimestampMs: record.timestampMs,
-    eventId: '',
-    eventType: '',
-    deliveryId: '',
-    destinationId: '',
     attempts: 0,
   };
 }
 
-function oursOf(about: About, tenant: string): RecordHeader[] {
-  const texts = {
-    outcome: OUTCOME,
-    reason: REASON,
-    status: '0',
-    attempts: String(about.attempts),
-    tenant,
-    'event-id': about.eventId,
-    'event-type': about.eventType,
-    'delivery-id': about.deliveryId,
-    'destination-id': about.destinationId,
-    'source-topic': about.sourceTopic,
-    'source-partition': String(about.sourcePartition),
-    'source-offset': String(about.sourceOffset),
-    'source-timestamp': String(about.sourceTimestampMs),
-  };
-  return Object.entries(texts)
-    .filter(([, text]) => text !== '')
-    .map(([name, text]): RecordHeader => [`eventdispatch-${name}`, new TextEncoder().encode(text)]);
+/** The record's own headers, copied out of the batch, then ours. */
+function withOurs(kept: readonly RecordHeader[], about: About): RecordHeader[] {
+  const headers = kept.map(([name, bytes]): RecordHeader => [name, new Uint8Array(bytes)]);
+  headers.push(['eventdispatch-outcome', new TextEncoder().encode(OUTCOME)]);
+  appendFacts(headers, { ...about, ...NO_LONGER });
+  return headers;
 }
 
 function rowOf(
@@ -102,8 +85,8 @@ function rowOf(
   rows.append(
     encodeRecord({
       tenant: record.tenant,
-      eventId: about.eventId,
-      eventType: about.eventType,
+      eventId: about.eventId ?? '',
+      eventType: about.eventType ?? '',
       eventTimeMs: about.sourceTimestampMs,
       correlationId: '',
       topic: about.sourceTopic,
@@ -116,8 +99,8 @@ function rowOf(
       traceId: '',
     }),
     {
-      deliveryId: about.deliveryId,
-      destinationId: about.destinationId,
+      deliveryId: about.deliveryId ?? '',
+      destinationId: about.destinationId ?? '',
       channel: '',
       attempt: about.attempts,
       outcome: OUTCOME,

@@ -123,6 +123,17 @@ export const MIGRATIONS: readonly Migration[] = [
     ],
   },
   { version: 4, name: 'analysis', statements: analysisTables(DEDUPLICATION_WINDOW) },
+  {
+    version: 5,
+    name: 'aggregates',
+    statements: [
+      // Rows of before read as events that did not tell.
+      `ALTER TABLE events
+        ADD COLUMN IF NOT EXISTS aggregate_type LowCardinality(String) AFTER event_key,
+        ADD COLUMN IF NOT EXISTS aggregate_id String AFTER aggregate_type,
+        ADD COLUMN IF NOT EXISTS aggregate_version String AFTER aggregate_id`,
+    ],
+  },
 ];
 
 /** Two processes may migrate at once and both note a version: rows of one version replace one another. */

@@ -43,6 +43,10 @@ export interface EventRow {
   version: string;
   source: string;
   key: string;
+  /** Empty, like the next two, when the event did not tell. */
+  aggregateType: string;
+  aggregateId: string;
+  aggregateVersion: string;
   ingestedAtMs: number;
   /** JSON text, UTF-8. */
   data: Uint8Array;
@@ -131,6 +135,9 @@ export class EventRows {
     b.text(row.version);
     b.text(row.source);
     b.text(row.key);
+    b.text(row.aggregateType);
+    b.text(row.aggregateId);
+    b.text(row.aggregateVersion);
     b.time(row.ingestedAtMs);
     b.json(row.data);
     b.endRow();
@@ -189,7 +196,15 @@ export class AttemptRows {
 }
 
 function eventTextUnits(row: EventRow): number {
-  return row.version.length + row.source.length + row.key.length + row.data.length;
+  return (
+    row.version.length +
+    row.source.length +
+    row.key.length +
+    row.aggregateType.length +
+    row.aggregateId.length +
+    row.aggregateVersion.length +
+    row.data.length
+  );
 }
 
 function attemptTextUnits(row: AttemptRow): number {

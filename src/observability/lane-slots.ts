@@ -45,6 +45,8 @@ export const laneSlots = {
   leaseUntilMs: 35,
   deliveriesBehindKeys: 36,
   recordsDuplicate: 37,
+  /** Those of the queued ones that are more than a destination's part of its tenant's. */
+  backloggedDeliveries: 38,
 } as const;
 export type LaneSlotName = keyof typeof laneSlots;
 export type LaneSlot = (typeof laneSlots)[LaneSlotName];
@@ -54,6 +56,7 @@ export const GAUGE_SLOTS: readonly LaneSlot[] = [
   laneSlots.inFlight,
   laneSlots.queuedDeliveries,
   laneSlots.deliveriesBehindKeys,
+  laneSlots.backloggedDeliveries,
   laneSlots.openRecords,
   laneSlots.openBytes,
   laneSlots.connections,

@@ -52,6 +52,8 @@ export const LOG_EVENTS = {
   partition_paused: { level: 'debug', text: 'partition paused by a bound' },
   partition_resumed: { level: 'debug', text: 'partition resumed' },
   offsets_committed: { level: 'debug', text: 'offsets committed' },
+  rows_durable: { level: 'debug', text: 'ledger rows are durable, in the ledger or the overflow topic' },
+  handed_over: { level: 'debug', text: 'the broker has a retry, dead letter or bad event' },
   commit_failed: { level: 'warn', text: 'offset commit failed; a later one repeats it' },
   lease_lapsed: {
     level: 'warn',

@@ -9,6 +9,8 @@ export type LogFields = Readonly<Record<string, unknown>>;
 export interface Log {
   /** Writes one JSON line at the event's level: `{level, time, event, …fields, msg}`. */
   write(event: LogEvent, fields?: LogFields): void;
+  /** Whether a line of this event would come out: for what happens too often to make a line in vain. */
+  writes(event: LogEvent): boolean;
   /** A log that adds these fields to each line. */
   with(fields: LogFields): Log;
 }
@@ -52,19 +54,28 @@ export function createLogger(level: LogLevel, sink: LineSink = standardOutput())
     },
     sink,
   );
-  return logOver((eventLevel, fields, text) => {
-    logger[eventLevel](fields, text);
-  }, {});
+  const writer: Writer = {
+    write: (eventLevel, fields, text) => {
+      logger[eventLevel](fields, text);
+    },
+    isOn: (eventLevel) => logger.isLevelEnabled(eventLevel),
+  };
+  return logOver(writer, {});
 }
 
-type Writer = (level: (typeof LOG_EVENTS)[LogEvent]['level'], fields: object, text: string) => void;
+type EventLevel = (typeof LOG_EVENTS)[LogEvent]['level'];
+interface Writer {
+  readonly write: (level: EventLevel, fields: object, text: string) => void;
+  readonly isOn: (level: EventLevel) => boolean;
+}
 
 function logOver(writer: Writer, common: LogFields): Log {
   return {
     write: (event, fields) => {
       const { level, text } = LOG_EVENTS[event];
-      writer(level, { ...common, ...fields, event }, text);
+      writer.write(level, { ...common, ...fields, event }, text);
     },
+    writes: (event) => writer.isOn(LOG_EVENTS[event].level),
     with: (fields) => logOver(writer, { ...common, ...fields }),
   };
 }

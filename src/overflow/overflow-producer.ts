@@ -1,3 +1,4 @@
+import type { RecordProducer } from '../domain/record-producer.ts';
 import type { RecordHeader } from '../domain/record.ts';
 import { overflowHeaders } from './overflow-record.ts';
 
@@ -14,20 +15,8 @@ export interface OverflowPart {
   readonly token: string;
 }
 
-export interface OverflowRecordProducer {
-  /** @returns false when the queue is full. */
-  produce(
-    topic: string,
-    partition: number | null,
-    key: Buffer | null,
-    value: Buffer | null,
-    headers: readonly RecordHeader[],
-    onAck: (error: Error | null) => void,
-  ): boolean;
-}
-
 export interface OverflowProducerOptions {
-  readonly producer: OverflowRecordProducer;
+  readonly producer: RecordProducer;
   readonly topic: string;
   /** Records of one writer go to one partition, so that they are drained in its order. */
   readonly writer: string;

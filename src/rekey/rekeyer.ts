@@ -2,6 +2,7 @@ import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { FieldMapping } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
+import type { RecordProducer } from '../domain/record-producer.ts';
 import type { RecordHeader, SourceRecord, TopicPartition } from '../domain/record.ts';
 import {
   rekeyedRecordOf,
@@ -26,19 +27,6 @@ export interface RekeySource {
   resume(partitions: readonly TopicPartition[]): void;
 }
 
-/** What it needs of a producer, which never changes the order of what it took. */
-export interface RekeyTarget {
-  /** @returns false when the queue is full. @throws Error for what it can never send. */
-  produce(
-    topic: string,
-    partition: number,
-    key: Buffer | null,
-    value: Buffer | null,
-    headers: readonly RecordHeader[],
-    onAck: (error: Error | null) => void,
-  ): boolean;
-}
-
 /** A partition that is moved from, under one epoch of ownership; its frontier is what may be committed. */
 export interface HeldPartition extends TopicPartition {
   readonly id: number;
@@ -56,7 +44,7 @@ export interface HeldPartition extends TopicPartition {
 
 export interface RekeyerOptions<Held extends HeldPartition> {
   readonly source: RekeySource;
-  readonly target: RekeyTarget;
+  readonly target: RecordProducer;
   readonly topic: RekeyedTopic;
   readonly partitions: {
     find(topic: string, partition: number): Held | undefined;

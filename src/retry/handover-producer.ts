@@ -1,4 +1,5 @@
 import type { Clock } from '../domain/clock.ts';
+import type { RecordProducer } from '../domain/record-producer.ts';
 import type { RecordHeader } from '../domain/record.ts';
 import { delayFor } from './delay-choice.ts';
 import type { DelayTopics } from './delay-topics.ts';
@@ -20,19 +21,6 @@ export interface HandoverRecord {
   readonly dueAtMs: number;
   /** A ledger row that is true once the broker has it. */
   readonly row: Uint8Array<ArrayBuffer> | null;
-}
-
-/** What it needs of a producer; errors carry Kafka's code. */
-export interface RecordProducer {
-  /** @returns false when the queue is full. */
-  produce(
-    topic: string,
-    partition: number | null,
-    key: Buffer | null,
-    value: Buffer | null,
-    headers: readonly RecordHeader[],
-    onAck: (error: (Error & { readonly code: number }) | null) => void,
-  ): boolean;
 }
 
 /** Hand-overs to one topic. */
@@ -60,7 +48,7 @@ export interface HandoverOptions {
   partitionOf(assignment: number): number | null;
   readonly clock: Clock;
   /** The broker has it; from now on its row is true. */
-  onDurable(handover: Pick<HandoverRecord, 'assignment' | 'sequence' | 'row'>): void;
+  onDurable(handover: Pick<HandoverRecord, 'to' | 'assignment' | 'sequence' | 'row'>): void;
   onFailure(topic: string, message: string): void;
 }
 

@@ -7,6 +7,9 @@ export interface RetryHeadersProblem {
   readonly problem: string;
 }
 
+/** What is known of a delivery, or of a record alone. */
+type KnownFacts = { readonly [Name in keyof RetryHeaders]?: RetryHeaders[Name] | undefined };
+
 /** Begins the name of every header of ours. */
 const PREFIX = 'eventdispatch-';
 /** The producer puts it before the name of a header whose value it carries as Base64; see `kafka/producer.ts`. */
@@ -60,14 +63,20 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export function encodeRetryHeaders(retry: RetryHeaders, original: readonly RecordHeader[]): RecordHeader[] {
   const headers = ownHeaders(original);
+  appendFacts(headers, retry);
+  return headers;
+}
+
+/** Appends the headers of what is told of a delivery, in the order of a retry's; what is undefined has none. */
+export function appendFacts(headers: RecordHeader[], facts: KnownFacts): void {
   for (const { name, key } of FIELDS) {
-    const value = retry[key];
+    const value = facts[key];
+    if (value === undefined) continue;
     headers.push([
       PREFIX + name,
       encoder.encode(typeof value === 'number' ? String(Math.ceil(value)) : value),
     ]);
   }
-  return headers;
 }
 
 /** The same headers, but for how often the record has hopped. */

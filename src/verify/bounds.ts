@@ -202,6 +202,7 @@ export function coverageOf({ history, deliveries, duplicates }: Evidence): Recor
     duplicates: duplicates.length,
     deadLetters: history.ledger.filter(({ handOver }) => handOver === 'dead_letter').length,
     openBreakers: history.breakers.filter(({ isOpen }) => isOpen).length,
+    killPoints: new Set(history.faults.flatMap(({ point }) => point ?? [])).size,
   };
 }
 

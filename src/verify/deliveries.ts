@@ -1,13 +1,5 @@
 /** Invariants about single deliveries: I1, I2, I4 to I7, I12 and I13. */
-import {
-  faultOver,
-  faultsWhileWaiting,
-  groupBy,
-  hasFaultSince,
-  isSuccess,
-  sorted,
-  wants,
-} from './evidence.ts';
+import { faultOver, groupBy, hasFaultSince, isSuccess, sorted, wants } from './evidence.ts';
 import type { DeliveryEvidence, Evidence } from './evidence.ts';
 import { Finding } from './finding.ts';
 import type { History, LedgerRow, ReceivedRequest } from './history.ts';
@@ -98,7 +90,7 @@ export function attemptsBounded({ history, deliveries }: Evidence): Finding {
     const { id, destination, requests, rows } = delivery;
     const last = Math.max(0, ...rows.map(({ attempt }) => attempt));
     finding.judge(last <= destination.maxAttempts, () => `${id} has an attempt ${last} in the ledger`);
-    if (faultsWhileWaiting(delivery, history).length > 0) continue;
+    if (delivery.strayFaults.length > 0) continue;
     const lives = livesOf(delivery, history);
     const most = destination.maxAttempts * lives;
     finding.judge(requests.length <= most, () => `${id} had ${requests.length} attempts of ${most}`);
@@ -164,7 +156,7 @@ function hasStrayCopy(delivery: DeliveryEvidence, history: History): boolean {
     const fault = faultOver(request, history);
     return fault !== null && (fault.what !== 'kill' || !isSuccess(request));
   });
-  return stoodStill || faultsWhileWaiting(delivery, history).length > 0;
+  return stoodStill || delivery.strayFaults.length > 0;
 }
 
 /** The number of faults bounds the number of duplicates, besides each of them having one. */
@@ -207,8 +199,10 @@ export function redrivenOnce({ history, deliveries }: Evidence): Finding {
   for (const { id, requests, rows } of deliveries) {
     const marks = rows.filter(({ outcome }) => outcome === 'redriven');
     if (marks.length === 0) continue;
-    // It is marked a moment after it was handed over.
-    const sinceMs = Math.min(...marks.map(({ attemptedAtMs }) => attemptedAtMs)) - history.run.bounds.freshMs;
+    // It is marked a moment after it was handed over. A success long before that is of its first life: a dead
+    // letter whose row a fault swallowed starts over, and may be delivered then.
+    const markedMs = Math.min(...marks.map(({ attemptedAtMs }) => attemptedAtMs));
+    const sinceMs = markedMs - history.run.bounds.unflushedMs;
     const { length } = requests.filter((request) => isSuccess(request) && request.atMs > sinceMs);
     const hasEnded = rows.some(({ isFinal, attemptedAtMs }) => isFinal && attemptedAtMs > sinceMs);
     finding.judge(

@@ -22,6 +22,15 @@ export interface DeliveryEvidence {
   readonly swallowed: ReadonlySet<ReceivedRequest>;
   /** Rows of attempts that were answered, of which no receiver knows. */
   readonly unseen: readonly LedgerRow[];
+  /** Faults of which a copy may be left that waits in a delay topic. */
+  readonly strayFaults: readonly Fault[];
+}
+
+/** A process had a partition number, of whatever topic, from one time to another. */
+interface Holding {
+  readonly process: string;
+  readonly fromMs: number;
+  toMs: number;
 }
 
 /** A history, put in order for the invariants. */
@@ -42,7 +51,14 @@ export interface Duplicate {
 }
 
 /** Faults after which something may be delivered again. */
-const REPEATING: ReadonlySet<Fault['what']> = new Set(['kill', 'stop', 'black_hole']);
+const REPEATING: ReadonlySet<Fault['what']> = new Set([
+  'kill',
+  'stop',
+  'evicted',
+  'commits_refused',
+  'broker_down',
+  'black_hole',
+]);
 
 export function evidenceOf(history: History): Evidence {
   const requests = groupBy(history.requests, (request) => request.deliveryId);
@@ -50,13 +66,15 @@ export function evidenceOf(history: History): Evidence {
     history.ledger.filter((row) => row.deliveryId !== ''),
     (row) => row.deliveryId,
   );
+  const holdings = holdingsOf(history);
   const deliveries = expectedOf(history).map(({ id, destination, events }) => {
     const ofRequests = sorted(requests.get(id) ?? [], ({ atMs }) => atMs);
     const ofRows = sorted(rows.get(id) ?? [], ({ attemptedAtMs }) => attemptedAtMs);
     requests.delete(id);
     rows.delete(id);
     const match = matched(ofRequests, ofRows, history.run.bounds.clockMs);
-    return { id, destination, events, requests: ofRequests, rows: ofRows, ...match };
+    const delivery = { id, destination, events, requests: ofRequests, rows: ofRows, ...match };
+    return { ...delivery, strayFaults: strayFaultsOf(delivery, history, holdings) };
   });
   return {
     history,
@@ -122,21 +140,36 @@ function expectedOf({ run, produced }: History): Pick<DeliveryEvidence, 'id' | '
   return [...expected.values()];
 }
 
+type Match = Pick<DeliveryEvidence, 'swallowed' | 'unseen'>;
+
 /**
  * Pairs requests with the rows of the attempts that made them: the same status, within the attempt's time. Each request
- * in turn takes the row whose attempt ended first of those that fit, which leaves as few over as can be.
+ * in turn takes the row whose attempt ended first of those that fit. An attempt that ended without an answer, at its
+ * deadline say, may have been answered all the same, so its row may be taken too: in its turn, or last, whichever
+ * leaves fewer over.
  */
-function matched(
-  requests: readonly ReceivedRequest[],
-  rows: readonly LedgerRow[],
-  clockMs: number,
-): Pick<DeliveryEvidence, 'swallowed' | 'unseen'> {
-  const left = new Set(sorted(rows, endOf).filter((row) => row.class !== ''));
+function matched(requests: readonly ReceivedRequest[], rows: readonly LedgerRow[], clockMs: number): Match {
+  const inTurn = sorted(rows, endOf).filter((row) => row.class !== '');
+  const match = paired(requests, inTurn, clockMs);
+  if (leftOver(match) === 0) return match;
+  const other = paired(
+    requests,
+    sorted(inTurn, ({ status }) => (status === 0 ? 1 : 0)),
+    clockMs,
+  );
+  return leftOver(other) < leftOver(match) ? other : match;
+}
+
+function leftOver({ swallowed, unseen }: Match): number {
+  return swallowed.size + unseen.length;
+}
+
+function paired(requests: readonly ReceivedRequest[], rows: readonly LedgerRow[], clockMs: number): Match {
+  const left = new Set(rows);
   const swallowed = new Set<ReceivedRequest>();
   for (const request of requests) {
     const fits = [...left].find(
       (row) =>
-        // An attempt that ended without an answer, at its deadline say, may have been answered all the same.
         (row.status === request.status || row.status === 0) &&
         request.atMs >= row.attemptedAtMs - clockMs &&
         request.atMs <= endOf(row) + clockMs,
@@ -163,22 +196,47 @@ function duplicatesOf(delivery: DeliveryEvidence, history: History): Duplicate[]
   return duplicates;
 }
 
-/** The fault that hit the delivery before one of its requests came. */
+/** The fault that hit the delivery before one of its requests came, or while that was under way. */
 function faultBefore(delivery: DeliveryEvidence, index: number, history: History): Fault | null {
-  const atMs = delivery.requests[index]?.atMs ?? 0;
-  for (const request of delivery.requests.slice(0, index)) {
-    const fault = faultOver(request, history);
+  const request = delivery.requests[index];
+  const atMs = request?.atMs ?? 0;
+  // The latest one: what an earlier fault repeated, a later one may have hit again.
+  for (const before of delivery.requests.slice(0, index).reverse()) {
+    const fault = faultOver(before, history);
     if (fault !== null && fault.fromMs <= atMs) return fault;
   }
-  return faultsWhileWaiting(delivery, history).find((fault) => fault.fromMs <= atMs) ?? null;
+  const stray = delivery.strayFaults.find((fault) => fault.fromMs <= atMs);
+  return stray ?? (request === undefined ? null : stopDuring(request, delivery, history));
 }
 
 /**
- * Faults that came while a delivery may have waited in a delay topic. To be put off, by a breaker say, and to be
- * passed on from one delay topic to the next are hand-overs like one after an attempt, with the same window,
- * but no receiver hears of them: all that is known is that the delivery lived then.
+ * The stop of a process in the midst of this attempt: it had begun, and the process may go on with it when it goes on
+ * itself, after another has delivered. One that begins then is no such, since the lease is looked at before.
  */
-export function faultsWhileWaiting(
+function stopDuring(
+  request: ReceivedRequest,
+  { rows }: Pick<DeliveryEvidence, 'rows'>,
+  { faults, run }: History,
+): Fault | null {
+  const { clockMs } = run.bounds;
+  // Rows name their process in another way than requests do, so any that fits in time and status is taken.
+  const fitting = rows.filter(
+    (row) => row.class !== '' && row.status === request.status && endOf(row) >= request.atMs - clockMs,
+  );
+  const isDuring = ({ what, process, fromMs, toMs }: Fault): boolean =>
+    what === 'stop' &&
+    process === request.process &&
+    fitting.some((row) => row.attemptedAtMs <= fromMs + clockMs && endOf(row) >= toMs - clockMs);
+  return faults.find(isDuring) ?? null;
+}
+
+/**
+ * Faults that came while a delivery may have waited in a delay topic, to the process that had its partition. To be
+ * put off, by a breaker say, and to be passed on from one delay topic to the next are hand-overs like one after an
+ * attempt, with the same window, but no receiver hears of them: all that is known is that the delivery lived then,
+ * and with whom.
+ */
+function strayFaultsOf(
   {
     destination,
     events,
@@ -186,16 +244,54 @@ export function faultsWhileWaiting(
     rows,
   }: Pick<DeliveryEvidence, 'destination' | 'events' | 'requests' | 'rows'>,
   { faults, run }: History,
+  holdings: ReadonlyMap<number, readonly Holding[]>,
 ): readonly Fault[] {
-  const hasWaited = destination.breakerOpenMs !== null || rows.some(({ handOver }) => handOver === 'retry');
-  if (!hasWaited) return [];
-  const { unflushedMs } = run.bounds;
+  const isPutOff = destination.breakerOpenMs !== null || destination.mayPause;
+  if (!isPutOff && !rows.some(({ handOver }) => handOver === 'retry')) return [];
+  const { unflushedMs, clockMs } = run.bounds;
   const bornMs = Math.min(...events.map(({ atMs }) => atMs));
+  // Where nothing is put off unsent, none waits before its first attempt.
+  const waitsFromMs = isPutOff
+    ? bornMs
+    : Math.min(...[...requests, ...rows.map(begun)].map(({ atMs }) => atMs));
   const endedMs = requests.find(isSuccess)?.atMs ?? Infinity;
-  return faults.filter(
-    ({ what, fromMs, toMs }) =>
-      REPEATING.has(what) && toMs + unflushedMs >= bornMs && fromMs - unflushedMs <= endedMs,
-  );
+  const partitions = new Set(events.map(({ partition }) => partition));
+  const ofPartitions = [...partitions].flatMap((partition) => holdings.get(partition) ?? []);
+  return faults.filter(({ what, process, fromMs, toMs }) => {
+    // What it had hopped from may be uncommitted for a while after its end.
+    if (!REPEATING.has(what) || fromMs - unflushedMs > endedMs) return false;
+    // Whoever is killed does nothing afterwards.
+    if (toMs + (what === 'kill' ? clockMs : unflushedMs) < waitsFromMs) return false;
+    return process === '' || ofPartitions.some((holding) => holds(holding, process, fromMs, unflushedMs));
+  });
+}
+
+function begun({ attemptedAtMs }: LedgerRow): { readonly atMs: number } {
+  return { atMs: attemptedAtMs };
+}
+
+/** Giving a partition up takes a while from the line about it on. */
+function holds(holding: Holding, process: string, atMs: number, slackMs: number): boolean {
+  return holding.process === process && holding.fromMs <= atMs + slackMs && holding.toMs >= atMs - slackMs;
+}
+
+/** By partition number: the retries of a partition are in the partition of that number of each delay topic. */
+function holdingsOf({ ownership }: History): ReadonlyMap<number, readonly Holding[]> {
+  const holdings = new Map<number, Holding[]>();
+  const open = new Map<string, Holding>();
+  for (const { atMs, process, what, topic, partition } of sorted(ownership, (entry) => entry.atMs)) {
+    const name = `${process} ${topic}/${partition}`;
+    if (what === 'revoked') {
+      const holding = open.get(name);
+      if (holding !== undefined) holding.toMs = atMs;
+      open.delete(name);
+    } else if (what === 'assigned') {
+      const holding = { process, fromMs: atMs, toMs: Infinity };
+      open.set(name, holding);
+      holdings.set(partition, [...(holdings.get(partition) ?? []), holding]);
+    }
+  }
+  return holdings;
 }
 
 export function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {

@@ -89,9 +89,45 @@ export interface Snapshot {
   readonly rows: readonly LedgerRow[];
 }
 
-/** A fault that lasted from one time to another; a kill is a moment. */
+/** Moments of a dispatcher's work at which it may be killed. */
+export const KILL_POINTS = [
+  // A receiver has just answered with 2xx, and the row about that is not flushed yet.
+  'answered',
+  // The broker has a retry or a dead letter, and the ledger has no row about it yet.
+  'handed_over',
+  // The broker has a waiting retry in its next delay topic, and the one before is not committed yet.
+  'hopped',
+  // Rows are durable, and their offsets are not committed yet.
+  'rows_durable',
+  'committed',
+  // Partitions are being given up.
+  'revoking',
+  // Partitions were assigned, and the ledger is asked about them.
+  'recovering',
+  // Asked to stop, and finishing what is in flight.
+  'draining',
+] as const;
+export type KillPoint = (typeof KILL_POINTS)[number];
+
+/**
+ * A fault that lasted from one time to another; a kill is a moment. Two that nobody makes come of a busy machine, each
+ * from the last commit of the process that was accepted: `evicted`, it was silent for so long that the broker took its
+ * partitions, until it hears of it; `commits_refused`, the broker took no commit of it while it gave partitions up,
+ * until it is assigned others.
+ */
 export interface Fault {
-  readonly what: 'kill' | 'stop' | 'leave' | 'join' | 'ledger_down' | 'black_hole';
+  readonly what:
+    | 'kill'
+    | 'stop'
+    | 'leave'
+    | 'join'
+    | 'evicted'
+    | 'commits_refused'
+    | 'ledger_down'
+    | 'broker_down'
+    | 'black_hole';
+  /** Of a kill that was made to come there; it came at random when left out. */
+  readonly point?: KillPoint;
   /** Whom it hit; empty for everybody. */
   readonly process: string;
   readonly fromMs: number;
@@ -130,6 +166,8 @@ export interface DestinationFacts {
   readonly isOrdered: boolean;
   /** Shortest time for which its breaker stays open; null: it has none. */
   readonly breakerOpenMs: number | null;
+  /** Whether it may answer with `Retry-After`: what comes meanwhile is put off unsent, as by an open breaker. */
+  readonly mayPause: boolean;
   /** Whether its receiver answers everything with 2xx at the end. */
   readonly isHealthy: boolean;
 }
@@ -141,6 +179,7 @@ export const COVERAGE = [
   'duplicates',
   'deadLetters',
   'openBreakers',
+  'killPoints',
 ] as const;
 export type CoverageName = (typeof COVERAGE)[number];
 

@@ -18,7 +18,7 @@ export interface Verdict {
   /** `invalid` when nothing is violated, but the run did not see what it was to survive. */
   readonly state: 'held' | 'violated' | 'invalid';
   readonly coverage: Readonly<Record<CoverageName, number>>;
-  /** Of the kills, stops and black holes, in the order of time. */
+  /** Of those that may repeat something, in the order of time. */
   readonly tolls: readonly FaultToll[];
 }
 
@@ -45,7 +45,9 @@ export function verify(history: History): Verdict {
   ];
   const isInvalid = findings.some(({ id, violations }) => id === 'I16' && violations > 0);
   const isViolated = findings.some(({ id, violations }) => id !== 'I16' && violations > 0);
-  const faults = history.faults.filter(({ what }) => ['kill', 'stop', 'black_hole'].includes(what));
+  const faults = history.faults.filter(({ what }) =>
+    ['kill', 'stop', 'evicted', 'commits_refused', 'broker_down', 'black_hole'].includes(what),
+  );
   return {
     findings,
     state: isViolated ? 'violated' : isInvalid ? 'invalid' : 'held',

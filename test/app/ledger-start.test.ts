@@ -18,6 +18,7 @@ function setUp() {
   const lines: string[] = [];
   const log: Log = {
     write: (event) => lines.push(event),
+    writes: () => true,
     with: () => log,
   };
   let nowMs = 0;

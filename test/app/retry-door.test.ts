@@ -20,26 +20,48 @@ function open(): { door: RetryDoor; added: HandoverRecord[] } {
 const note = retryHeadersOf();
 
 describe('a record of a delay topic', () => {
-  test('is a copy when another one said the same, whichever topic that was in; itself read again it is none', () => {
+  test.each([
+    ['that hops', true],
+    ['that is tried', false],
+  ])(
+    '%s is a copy when another one said the same, whichever topic that was in; itself read again it is none',
+    (_, isHop) => {
+      const { door } = open();
+      expect([door.isCopy(note, isHop, 1, 7), door.isCopy(note, isHop, 1, 7)]).toEqual([false, false]);
+      expect([door.isCopy(note, isHop, 1, 8), door.isCopy(note, isHop, 2, 7)]).toEqual([true, true]);
+      expect(door.copies).toBe(2);
+    },
+  );
+
+  test.each(['deliveryId', 'attempts', 'dueMs', 'hops'] as const)(
+    'that hops, with another %s is none',
+    (key) => {
+      const { door } = open();
+      door.isCopy(note, true, 1, 7);
+      const other =
+        key === 'deliveryId' ? { ...note, deliveryId: 'dlv_other' } : { ...note, [key]: note[key] + 1 };
+      expect(door.isCopy(other, true, 1, 8)).toBe(false);
+    },
+  );
+
+  test('is tried after its hops', () => {
     const { door } = open();
-    expect([door.isCopy(note, 1, 7), door.isCopy(note, 1, 7)]).toEqual([false, false]);
-    expect([door.isCopy(note, 1, 8), door.isCopy(note, 2, 7)]).toEqual([true, true]);
-    expect(door.copies).toBe(2);
+    const last = { ...note, hops: note.hops + 1 };
+    expect([door.isCopy(note, true, 1, 7), door.isCopy(last, false, 2, 3)]).toEqual([false, false]);
   });
 
-  test.each(['deliveryId', 'attempts', 'dueMs', 'hops'] as const)('with another %s is none', (key) => {
+  test('is a copy when one of another number of hops was tried: a dead process let it hop, and it is late now', () => {
     const { door } = open();
-    door.isCopy(note, 1, 7);
-    const other =
-      key === 'deliveryId' ? { ...note, deliveryId: 'dlv_other' } : { ...note, [key]: note[key] + 1 };
-    expect(door.isCopy(other, 1, 8)).toBe(false);
+    expect(door.isCopy(note, false, 1, 7)).toBe(false);
+    for (const hops of [1, 2, 3])
+      expect(door.isCopy({ ...note, hops: note.hops + hops }, false, 2, hops)).toBe(true);
   });
 
   test('is none of one that was given up with its partition, which another process may try', () => {
     const { door } = open();
-    door.isCopy(note, 1, 7);
+    door.isCopy(note, false, 1, 7);
     door.end(1);
-    expect(door.isCopy(note, 2, 7)).toBe(false);
+    expect(door.isCopy(note, false, 2, 7)).toBe(false);
   });
 
   test('counts its hops, so that what it becomes is no copy of it', () => {

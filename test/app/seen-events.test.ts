@@ -3,25 +3,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { recoverSeenEvents, type SeenEventsParts } from '../../src/app/seen-events.ts';
 import type { TopicPartitionOffset } from '../../src/domain/record.ts';
 import { hashEvent, type EventHash } from '../../src/duplicates/seen-events.ts';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import type { AttemptRow, RecordColumns } from '../../src/ledger/rows.ts';
 import { attemptBytes, TIME_MS } from '../ledger/sample-rows.ts';
+import { migratedLedger } from '../support/ledger.ts';
 
 const HOUR_MS = 3_600_000;
 
 let ledger: Ledger;
 beforeAll(async () => {
-  ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'seeing',
-    embeddedPath: null,
-    requestTimeoutMs: 30_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
-  await ledger.migrate();
+  ledger = await migratedLedger({ database: 'seeing' });
 });
 afterAll(() => ledger.close());
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { HISTORY_FILES } from '../../src/verify/history.ts';
-import type { Fault, History, OwnershipEntry, ReceivedRequest, Snapshot } from '../../src/verify/history.ts';
+import type { History, OwnershipEntry, ReceivedRequest, Snapshot } from '../../src/verify/history.ts';
 import { verify } from '../../src/verify/verify.ts';
 import type { Verdict } from '../../src/verify/verify.ts';
 import { isProbe, LatenessProbe, worstLatenessMs } from '../e2e/lateness-probe.ts';
@@ -14,12 +14,13 @@ import { repositoryRoot } from '../support/repository.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { temporaryDirectory } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import { CHAOS_DESTINATIONS, RETRY } from './destinations.ts';
+import { CHAOS_DESTINATIONS, RETRY, retryAfterMsOf } from './destinations.ts';
+import { Faults } from './faults.ts';
 import { ledgerRows } from './ledger-rows.ts';
 import { EVENTS_PER_SECOND, Load, TENANTS } from './load.ts';
-import { Members, WHO, type Member } from './members.ts';
+import { Members, WHO } from './members.ts';
 import { payloadOf } from './payload.ts';
-import { seededRandom, stepsOf, type Step } from './plan.ts';
+import { seededRandom, stepsOf } from './plan.ts';
 
 export interface ChaosOptions {
   readonly kills: number;
@@ -37,12 +38,6 @@ export interface ChaosResult {
 
 const MEMBERS = 3;
 const PARTITIONS = 6;
-/** Longer than the 6 s after which the broker evicts a silent member. */
-const ZOMBIE_MS = 8_000;
-const LEDGER_DOWN_MS = 1_500;
-const BLACK_HOLE_MS = 3_000;
-/** A ledger that was down is asked again with back-off; a broker that was away, too. */
-const AFTERMATH_MS = 4_000;
 const SAMPLE_MS = 1_000;
 const SNAPSHOT_MS = 10_000;
 const COMMITTED_MS = 300;
@@ -55,8 +50,11 @@ const ON_THE_WAY_MS = 100;
 const TIMEOUT_MS = 60_000;
 const SETTLE_TIMEOUT_MS = 120_000;
 
+/** Flushing and inserting on an idle machine; what the ledger is late by is added to it. */
+const UNFLUSHED_MS = 3_000;
+/** What is produced while the broker keeps the partitions of a dead member, and its heir asks, is sent in one go then. */
+const BACKLOG_MS = 10_000;
 const BOUNDS = {
-  unflushedMs: 3_000,
   freshMs: 10_000,
   rssBytes: 900 * 1024 * 1024,
   // Six origins, two lanes, and at most so many connections of an origin in each.
@@ -71,14 +69,15 @@ class Chaos {
   readonly #proxy: TcpProxy;
   readonly #scenario: Scenario;
   readonly #members: Members;
-  readonly #faults: Fault[] = [];
+  readonly #faults: Faults;
   readonly #snapshots: Snapshot[] = [];
   /** What the broker says to be committed, asked again and again. */
   readonly #committed: OwnershipEntry[] = [];
-  readonly #background = new Set<Promise<void>>();
   #load: Load | null = null;
   #probe: LatenessProbe | null = null;
   #isWatching = true;
+  /** The longest that the ledger took to answer a question while nothing was done to it. */
+  #ledgerLateMs = 0;
 
   private constructor(options: ChaosOptions, kafka: RealKafka, proxy: TcpProxy, scenario: Scenario) {
     this.#options = options;
@@ -86,6 +85,7 @@ class Chaos {
     this.#proxy = proxy;
     this.#scenario = scenario;
     this.#members = new Members(options.folder, (name) => this.#configOf(name));
+    this.#faults = new Faults({ kafka, proxy, scenario, members: this.#members });
   }
 
   static async open(options: ChaosOptions): Promise<Chaos> {
@@ -122,11 +122,14 @@ class Chaos {
       this.#watch(SAMPLE_MS, () => this.#members.sample()),
       this.#watch(SNAPSHOT_MS, () => this.#snapshot()),
       this.#watch(COMMITTED_MS, () => this.#askCommitted()),
+      this.#watch(SAMPLE_MS, () => this.#probeLedger()),
     ];
     await this.#progress();
     for (const [index, step] of stepsOf(kills, seed).entries()) {
-      tell(`kill ${index + 1} of ${kills}${step.disturbance === 'none' ? '' : `, with ${step.disturbance}`}`);
-      await this.#step(step);
+      tell(`kill ${index + 1} of ${kills}: ${step.point ?? 'at random'}, ${step.disturbance}`);
+      await sleep(step.calmMs);
+      await this.#progress();
+      await this.#faults.make(step);
     }
     tell('healing');
     const healedAtMs = await this.#heal();
@@ -145,80 +148,28 @@ class Chaos {
     return history;
   }
 
+  /** For one who asks why a run did not come to its end: what the broker logged, and what each member shows of itself. */
+  async explain(): Promise<void> {
+    const { folder } = this.#options;
+    await writeFile(path.join(folder, 'broker.log'), await this.#kafka.log());
+    for (const { name, dispatcher } of this.#members.running) {
+      const shown = ['/health/ready', '/metrics'].map(async (page) =>
+        (await fetch(`http://127.0.0.1:${dispatcher.httpPort}${page}`)).text(),
+      );
+      const texts = await Promise.all(shown).catch(() => ['no answer\n']);
+      await writeFile(path.join(folder, `${name}.state.txt`), texts.join('\n'));
+    }
+  }
+
   async close(): Promise<void> {
     this.#isWatching = false;
-    this.#proxy.setFaults({});
     for (const member of this.#members.running) await this.#members.kill(member);
-    await Promise.allSettled(this.#background);
+    await this.#faults.close();
     await this.#probe?.stop();
     await this.#load?.close();
     await this.#scenario.close();
     await this.#kafka.stop();
     await this.#proxy.stop();
-  }
-
-  async #step({ disturbance, calmMs, beforeKillMs, victim }: Step): Promise<void> {
-    await sleep(calmMs);
-    await this.#progress();
-    const able = this.#members.running.filter(({ isPaused }) => !isPaused);
-    const member = able[Math.min(able.length - 1, Math.floor(victim * able.length))];
-    if (member === undefined) throw new Error('nobody is left to kill');
-    const other = able.find((one) => one !== member);
-    const disturbing = this.#disturb(disturbance, other);
-    await sleep(beforeKillMs);
-    const fromMs = Date.now();
-    await this.#members.kill(member);
-    this.#faults.push({ what: 'kill', process: member.name, fromMs, toMs: Date.now() });
-    this.#inBackground(this.#members.start().then(() => undefined));
-    // A zombie is one for as long as it lasts; all else ends before the next step.
-    if (disturbance === 'zombie') this.#inBackground(disturbing);
-    else await disturbing;
-  }
-
-  async #disturb(disturbance: Step['disturbance'], member: Member | undefined): Promise<void> {
-    const fromMs = Date.now();
-    switch (disturbance) {
-      case 'none':
-        return;
-      case 'zombie':
-        if (member !== undefined) await this.#makeZombie(member);
-        return;
-      case 'ledger':
-        await this.#scenario.owner.kill();
-        await sleep(LEDGER_DOWN_MS);
-        await this.#scenario.owner.startAgain();
-        this.#faults.push({ what: 'ledger_down', process: '', fromMs, toMs: Date.now() + AFTERMATH_MS });
-        return;
-      case 'leave':
-        if (member === undefined) return;
-        await Promise.all([this.#members.stop(member), this.#members.start()]);
-        this.#faults.push({ what: 'leave', process: member.name, fromMs, toMs: Date.now() });
-        return;
-      case 'black_hole':
-        this.#proxy.setFaults({ isBlackHole: true });
-        await sleep(BLACK_HOLE_MS);
-        this.#proxy.setFaults({});
-        this.#faults.push({ what: 'black_hole', process: '', fromMs, toMs: Date.now() + AFTERMATH_MS });
-        return;
-    }
-  }
-
-  async #makeZombie(member: Member): Promise<void> {
-    const fromMs = Date.now();
-    member.isPaused = true;
-    member.dispatcher.child.pause();
-    await sleep(ZOMBIE_MS);
-    member.dispatcher.child.resume();
-    member.isPaused = false;
-    member.continuedMs = Date.now();
-    this.#faults.push({ what: 'stop', process: member.name, fromMs, toMs: Date.now() });
-  }
-
-  #inBackground(work: Promise<void>): void {
-    const kept = work.finally(() => this.#background.delete(kept));
-    this.#background.add(kept);
-    // Looked at by #heal; until then it is no rejection that nobody handles.
-    kept.catch(() => undefined);
   }
 
   /** Waits until the receivers hear something again, so that no kill comes while nothing goes on. */
@@ -238,7 +189,7 @@ class Chaos {
 
   /** @returns when nothing was broken any more. */
   async #heal(): Promise<number> {
-    await Promise.all(this.#background);
+    await this.#faults.over();
     for (const id of Object.keys(CHAOS_DESTINATIONS)) await this.#scenario.receiver.setBehaviour(id, {});
     return Date.now();
   }
@@ -277,7 +228,8 @@ class Chaos {
   async #askCommitted(): Promise<void> {
     const { topic, group, delayTopics } = this.#scenario;
     for (const name of [topic, ...delayTopics]) {
-      const offsets = await this.#kafka.tools.committedOffsets(group, name);
+      // The broker is away by intent now and then.
+      const offsets = await this.#kafka.tools.committedOffsets(group, name).catch(() => []);
       const atMs = Date.now();
       for (const [partition, offset] of offsets.entries())
         this.#committed.push({ atMs, process: '', what: 'committed', topic: name, partition, offset });
@@ -294,7 +246,18 @@ class Chaos {
       const rows = await ledgerRows(ledger, topic);
       this.#snapshots.push({ atMs: Date.now(), committed, rows });
     } catch {
-      // The ledger is down by intent.
+      // The ledger or the broker is down by intent.
+    }
+  }
+
+  /** Statements are run one after the other, so rows wait as long as this. */
+  async #probeLedger(): Promise<void> {
+    const startedMs = performance.now();
+    try {
+      await this.#scenario.ledger.query('SELECT 1');
+      this.#ledgerLateMs = Math.max(this.#ledgerLateMs, performance.now() - startedMs);
+    } catch {
+      // It is down by intent, and the fault log has it.
     }
   }
 
@@ -319,6 +282,7 @@ class Chaos {
     for (const id of Object.keys(CHAOS_DESTINATIONS)) requests.push(...(await this.#requestsOf(id)));
     const { ownership, breakers, usage } = this.#members;
     const isShort = this.#options.kills < 5;
+    const unflushedMs = UNFLUSHED_MS + Math.ceil(this.#ledgerLateMs);
     return {
       run: {
         seed: this.#options.seed,
@@ -326,9 +290,11 @@ class Chaos {
         healedAtMs,
         bounds: {
           ...BOUNDS,
+          unflushedMs,
           clockMs: ON_THE_WAY_MS + Math.ceil(worstLatenessMs(await this.#scenario.receiver.requests(PROBED))),
           // Each event makes some four requests; a third of them come again for being refused.
-          duplicatesPerFault: Math.ceil((EVENTS_PER_SECOND * 6 * BOUNDS.unflushedMs) / 1_000) + 32 * TENANTS,
+          duplicatesPerFault:
+            Math.ceil((EVENTS_PER_SECOND * 6 * (unflushedMs + BACKLOG_MS)) / 1_000) + 32 * TENANTS,
         },
         required: {
           crashesInFlight: isShort ? 0 : Math.ceil(this.#options.kills / 5),
@@ -336,6 +302,7 @@ class Chaos {
           duplicates: isShort ? 0 : 1,
           deadLetters: 1,
           openBreakers: 1,
+          killPoints: Math.min(6, Math.floor(this.#options.kills / 3)),
         },
       },
       produced: this.#load?.produced ?? [],
@@ -343,7 +310,7 @@ class Chaos {
       ownership: [...ownership, ...this.#committed],
       ledger: await ledgerRows(this.#scenario.ledger, this.#scenario.topic),
       snapshots: this.#snapshots,
-      faults: this.#faults,
+      faults: [...this.#faults.made, ...this.#members.unmade],
       breakers,
       usage,
     };
@@ -356,7 +323,8 @@ class Chaos {
       .map(({ wallUs, webhookId, status, body, headers }) => {
         const event = JSON.parse(body ?? '{}') as { id?: string; tenantid?: string; data?: unknown };
         return {
-          ...{ atMs: wallUs / 1_000, destination, deliveryId: webhookId, status, retryAfterMs: null },
+          ...{ atMs: wallUs / 1_000, destination, deliveryId: webhookId, status },
+          retryAfterMs: retryAfterMsOf(destination, status),
           process: headers?.[WHO] ?? '',
           tenant: event.tenantid ?? '',
           eventId: event.id ?? '',
@@ -391,6 +359,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     options.tell('judging');
     const verdict = verify(history);
     return { verdict, history, seconds: (performance.now() - startedMs) / 1_000 };
+  } catch (error) {
+    await chaos.explain();
+    throw error;
   } finally {
     await chaos.close();
   }

@@ -11,6 +11,8 @@ const BACKOFF_MS = [500, 1_000, 2_000] as const;
 const RATE = { perSecond: 20, burst: 5 } as const;
 const UNLIMITED = 60_000;
 const BREAKER_OPEN_MS = 1_000;
+const THROTTLED_STATUS = 429;
+const RETRY_AFTER_S = 2;
 
 interface ChaosDestination {
   readonly options: DestinationOptions;
@@ -26,6 +28,7 @@ const FACTS = {
   rate: null,
   isOrdered: false,
   breakerOpenMs: null,
+  mayPause: false,
   isHealthy: true,
 } as const;
 
@@ -44,6 +47,17 @@ export const CHAOS_DESTINATIONS: Readonly<Record<string, ChaosDestination>> = {
       settings: { breaker: 'off', rateLimit: { rate: `${RATE.perSecond}/s`, burst: RATE.burst } },
     },
     facts: { ...FACTS, rate: RATE },
+  },
+  throttled: {
+    options: {
+      behaviour: {
+        failPercent: 10,
+        failStatus: THROTTLED_STATUS,
+        failHeaders: { 'retry-after': String(RETRY_AFTER_S) },
+      },
+      settings: { tenant: 'tenant-2', breaker: 'off' },
+    },
+    facts: { ...FACTS, tenant: 'tenant-2', mayPause: true },
   },
   ordered: {
     options: { behaviour: { delayMs: 10 }, settings: { breaker: 'off', order: 'key' } },
@@ -73,3 +87,8 @@ export const CHAOS_DESTINATIONS: Readonly<Record<string, ChaosDestination>> = {
     facts: { ...FACTS, types: [PICKY_TYPE], isHealthy: false },
   },
 };
+
+/** What a receiver asks for with an answer; null when nothing. */
+export function retryAfterMsOf(destination: string, status: number): number | null {
+  return destination === 'throttled' && status === THROTTLED_STATUS ? RETRY_AFTER_S * 1_000 : null;
+}

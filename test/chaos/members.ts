@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { BreakerEntry, OwnershipEntry, UsageSample } from '../../src/verify/history.ts';
+import type { BreakerEntry, Fault, OwnershipEntry, UsageSample } from '../../src/verify/history.ts';
 import { startDispatcherProcess, type DispatcherProcess } from '../support/dispatcher.ts';
 
 /** The request header that says which process sent it. */
@@ -10,6 +10,8 @@ export const WHO = 'x-process';
 
 const PAGE_BYTES = 4_096;
 const LATE_MS = 1_000;
+/** The broker's answer to a member that it has evicted, in librdkafka's words. */
+const EVICTED = /unknown member|fenced/i;
 
 /** A dispatcher's process, and what its log says. */
 export interface Member {
@@ -19,13 +21,23 @@ export interface Member {
   continuedMs: number;
 }
 
-interface LogLine {
+export interface LogLine {
   readonly time: string;
   readonly event: string;
+  /** Of `handed_over`. */
+  readonly isHop?: boolean;
   readonly partitions?: readonly string[];
   readonly offsets?: readonly { topic: string; partition: number; offset: number }[];
   readonly tenant?: string;
   readonly destination?: string;
+  readonly error?: string;
+}
+
+/** Who was killed, and when. */
+interface Killed {
+  readonly process: string;
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 /** The dispatchers of a run: those that run, and what all of them wrote down. */
@@ -33,8 +45,15 @@ export class Members {
   readonly ownership: OwnershipEntry[] = [];
   readonly breakers: BreakerEntry[] = [];
   readonly usage: UsageSample[] = [];
+  /** What nobody made: see `Fault`. */
+  readonly unmade: Fault[] = [];
+  /** When a commit of each was accepted last, until one of these faults. */
+  readonly #committedMs = new Map<string, number>();
+  /** Those that give partitions up, and whether a commit was refused since. */
+  readonly #givingUp = new Map<string, { isRefused: boolean }>();
   readonly #configOf: (name: string) => Record<string, unknown>;
   readonly #folder: string;
+  readonly #watchers = new Set<(line: LogLine, process: string) => void>();
   #running: Member[] = [];
   #started = 0;
 
@@ -62,9 +81,32 @@ export class Members {
     return member;
   }
 
-  async kill(member: Member): Promise<void> {
+  async kill(member: Member): Promise<Killed> {
+    const fromMs = Date.now();
     this.#forget(member);
     await member.dispatcher.kill();
+    return { process: member.name, fromMs, toMs: Date.now() };
+  }
+
+  /** Kills whoever is the first to write a line that fits, at once. @returns null when nobody has within the time. */
+  async killAt(fits: (line: LogLine, process: string) => boolean, timeoutMs: number): Promise<Killed | null> {
+    return new Promise((resolve, reject) => {
+      const watcher = (line: LogLine, process: string): void => {
+        const member = this.#running.find(({ name, isPaused }) => name === process && !isPaused);
+        if (member === undefined || !fits(line, process)) return;
+        end();
+        this.kill(member).then(resolve, reject);
+      };
+      const timer = setTimeout(() => {
+        end();
+        resolve(null);
+      }, timeoutMs);
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(watcher);
+      };
+      this.#watchers.add(watcher);
+    });
   }
 
   /** SIGTERM, then waits for the drain. */
@@ -98,6 +140,7 @@ export class Members {
   #read(process: string, text: string): void {
     const line = parsed(text);
     if (line === null) return;
+    for (const watcher of this.#watchers) watcher(line, process);
     const atMs = Date.parse(line.time);
     const { tenant = '', destination = '' } = line;
     switch (line.event) {
@@ -108,8 +151,13 @@ export class Members {
       case 'offsets_committed':
         // What a process hears when it goes on may be the answer to what it asked before it was stopped.
         if (this.#isLate(process, atMs)) break;
+        this.#committedMs.set(process, atMs);
+        this.#givingUp.delete(process);
         for (const place of line.offsets ?? [])
           this.ownership.push({ ...place, atMs, process, what: 'committed' });
+        break;
+      case 'commit_failed':
+        this.#refused(process, atMs, line.error ?? '');
         break;
       case 'breaker_opened':
       case 'breaker_closed':
@@ -117,6 +165,20 @@ export class Members {
         break;
       default:
     }
+  }
+
+  #refused(process: string, atMs: number, error: string): void {
+    const givingUp = this.#givingUp.get(process);
+    if (EVICTED.test(error)) this.#noteUnmade('evicted', process, atMs);
+    else if (givingUp !== undefined) givingUp.isRefused = true;
+  }
+
+  #noteUnmade(what: 'evicted' | 'commits_refused', process: string, toMs: number): void {
+    const fromMs = this.#committedMs.get(process);
+    this.#givingUp.delete(process);
+    if (fromMs === undefined) return;
+    this.#committedMs.delete(process);
+    this.unmade.push({ what, process, fromMs, toMs });
   }
 
   #moved(at: { readonly atMs: number; readonly process: string }, { event, partitions = [] }: LogLine): void {
@@ -127,7 +189,12 @@ export class Members {
       this.ownership.push({ ...at, ...place, what });
     }
     // What a lane knows of a failing destination ends with its partition, without a line of its own.
-    if (what === 'revoked') this.#closeBreakers(at);
+    if (what === 'revoked') {
+      this.#closeBreakers(at);
+      this.#givingUp.set(at.process, { isRefused: false });
+    } else if (this.#givingUp.get(at.process)?.isRefused === true) {
+      this.#noteUnmade('commits_refused', at.process, at.atMs);
+    }
   }
 
   #closeBreakers(at: { readonly atMs: number; readonly process: string }): void {

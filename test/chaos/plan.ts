@@ -1,9 +1,13 @@
+import { KILL_POINTS, type KillPoint } from '../../src/verify/history.ts';
+
 /** What is done to the system in one step, besides the kill that ends it. */
-export const DISTURBANCES = ['none', 'zombie', 'ledger', 'leave', 'black_hole'] as const;
+export const DISTURBANCES = ['none', 'zombie', 'ledger', 'leave', 'black_hole', 'broker'] as const;
 export type Disturbance = (typeof DISTURBANCES)[number];
 
 export interface Step {
   readonly disturbance: Disturbance;
+  /** Where the kill comes; null: whatever goes on. */
+  readonly point: KillPoint | null;
   /** Time before the disturbance, and between it and the kill. */
   readonly calmMs: number;
   readonly beforeKillMs: number;
@@ -13,25 +17,30 @@ export interface Step {
 
 const CALM_MS = [1_500, 4_000] as const;
 const BEFORE_KILL_MS = [100, 1_200] as const;
+/** One kill in three comes at random. */
+const POINTS: readonly (KillPoint | null)[] = [null, null, null, null, ...KILL_POINTS];
+/** What these wait for does not come while no broker answers. */
+const NEEDS_BROKER: ReadonlySet<KillPoint | null> = new Set(['revoking', 'recovering']);
 
 /**
- * A step per kill. Every disturbance comes, as often as the others, at an order that the seed gives; the
- * first steps of a short run have one each.
+ * A step per kill. Every disturbance comes, as often as the others, at an order that the seed gives, and so does
+ * every point; the first steps of a short run have one each.
  */
 export function stepsOf(kills: number, seed: number): readonly Step[] {
   const random = seededRandom(seed);
-  const steps: Step[] = [];
-  let round: Disturbance[] = [];
-  for (let kill = 0; kill < kills; kill++) {
-    if (round.length === 0) round = shuffled(DISTURBANCES, random);
-    steps.push({
-      disturbance: round.pop() ?? 'none',
+  const disturbances = inRounds(DISTURBANCES, random);
+  const points = inRounds(POINTS, random);
+  return Array.from({ length: kills }, () => {
+    const disturbance = disturbances.next().value;
+    const point = points.next().value;
+    return {
+      disturbance,
+      point: disturbance === 'broker' && NEEDS_BROKER.has(point) ? null : point,
       calmMs: between(CALM_MS, random),
       beforeKillMs: between(BEFORE_KILL_MS, random),
       victim: random(),
-    });
-  }
-  return steps;
+    };
+  });
 }
 
 /** The same numbers in [0, 1) for the same seed (mulberry32). */
@@ -49,9 +58,10 @@ function between([least, most]: readonly [number, number], random: () => number)
   return Math.round(least + random() * (most - least));
 }
 
-function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
-  const rest = [...items];
-  const mixed: Item[] = [];
-  while (rest.length > 0) mixed.push(...rest.splice(Math.floor(random() * rest.length), 1));
-  return mixed;
+/** All of them at an order of chance, then all of them again. */
+function* inRounds<Item>(items: readonly Item[], random: () => number): Generator<Item, never> {
+  for (;;) {
+    const rest = [...items];
+    while (rest.length > 0) yield* rest.splice(Math.floor(random() * rest.length), 1);
+  }
 }

@@ -4,12 +4,13 @@ import { systemClock } from '../../src/domain/clock.ts';
 import { UserError } from '../../src/domain/errors.ts';
 import type { LedgerState } from '../../src/ledger/batch-sender.ts';
 import { LedgerBatcher } from '../../src/ledger/batcher.ts';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import { startClickHouseOwner, type ClickHouseOwner } from '../support/clickhouse-owner.ts';
 import { waitFor } from '../support/wait.ts';
 import { attemptBytes, eventBytes } from '../ledger/sample-rows.ts';
 import { describeLedgerAnalysis } from './ledger-analysis.suite.ts';
 import { describeLedger } from './ledger.suite.ts';
+import { openTestLedger } from '../support/ledger.ts';
 
 let owner: ClickHouseOwner;
 beforeAll(async () => {
@@ -20,16 +21,7 @@ afterAll(async () => {
 });
 
 const openOn = (database: string, url = owner.url): Promise<Ledger> =>
-  openLedger({
-    url,
-    username: 'default',
-    password: '',
-    database,
-    embeddedPath: null,
-    requestTimeoutMs: 2_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
+  openTestLedger({ url, database, requestTimeoutMs: 2_000 });
 
 describeLedger('ledger over HTTP', () => openOn('conformance'));
 describeLedgerAnalysis('analysis in a ledger over HTTP', () => openOn('analysis'));

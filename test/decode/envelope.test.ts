@@ -23,6 +23,9 @@ const mapping: FieldMapping = {
   source: avro('source'),
   key: { from: 'key' },
   correlationId: avro('meta', 'correlationId'),
+  aggregateType: null,
+  aggregateId: null,
+  aggregateVersion: null,
   priority: null,
   expiresAt: null,
 };
@@ -73,6 +76,9 @@ it('takes what the mapping names', () => {
     source: 'contact-service',
     key: 'tenant-1',
     correlationId: 'c-9',
+    aggregateType: '',
+    aggregateId: '',
+    aggregateVersion: '',
     priority: 'normal',
     expiresAtMs: null,
     data: Buffer.from(JSON.stringify(full)),
@@ -174,6 +180,35 @@ describe('the expiry', () => {
   it('is none, not the record’s own time, when what is mapped has none', () => {
     expect(of(avro('nothing'))).toBeNull();
     expect(of(null)).toBeNull();
+  });
+});
+
+describe('the aggregate', () => {
+  const mapped: FieldMapping = {
+    ...mapping,
+    aggregateType: { from: 'header', name: 'x-kind' },
+    aggregateId: avro('contact', 'id'),
+    aggregateVersion: avro('contact', 'revision'),
+  };
+  const headers = [header('x-kind', 'contact')];
+
+  it('is what the mapping names, and empty where the record has nothing there', () => {
+    const fields = { ...full, 'contact.id': 'c-7', 'contact.revision': 12 };
+    expect(buildEvent(decoded(fields), mapped, { ...origin, headers }, 't')).toMatchObject({
+      aggregateType: 'contact',
+      aggregateId: 'c-7',
+      aggregateVersion: '12',
+    });
+    expect(buildEvent(decoded(full), mapped, origin, 't')).toMatchObject({
+      aggregateType: '',
+      aggregateId: '',
+      aggregateVersion: '',
+    });
+  });
+
+  it('whose id is too long is refused', () => {
+    const fields = { ...full, 'contact.id': 'c'.repeat(limits.identifierMaxBytes + 1) };
+    expect(() => buildEvent(decoded(fields), mapped, origin, 't')).toThrow(InvalidRecord);
   });
 });
 

@@ -24,6 +24,9 @@ const nowhere: FieldMapping = {
   source: key,
   key,
   correlationId: key,
+  aggregateType: null,
+  aggregateId: null,
+  aggregateVersion: null,
   priority: null,
   expiresAt: null,
 };

@@ -9,10 +9,11 @@ import {
   reconcile,
   type Verdict,
 } from '../../src/demo/reconcile.ts';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import type { AttemptRow, EventRow, RecordColumns } from '../../src/ledger/rows.ts';
 import { attemptBytes, eventBytes, type Sample } from '../ledger/sample-rows.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temp.ts';
+import { migratedLedger } from '../support/ledger.ts';
 
 const FILTERS = [
   { id: 'crm', typePattern: '^(contact|email)[.][^.]+$' },
@@ -81,17 +82,7 @@ let directory: TemporaryDirectory;
 let ledger: Ledger;
 beforeEach(async () => {
   directory = await temporaryDirectory('reconcile');
-  ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'eventdispatch',
-    embeddedPath: null,
-    requestTimeoutMs: 30_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
-  await ledger.migrate();
+  ledger = await migratedLedger();
 });
 afterEach(async () => {
   await ledger.close();

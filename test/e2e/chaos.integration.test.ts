@@ -1,7 +1,7 @@
 /**
- * The short form of `npm run chaos`: three dispatchers under kill -9, a zombie, a ledger that dies, a member that leaves
- * and a broker that can't be reached; judged over independent histories by the checker. The seed is fixed; the long form
- * takes any.
+ * The short form of `npm run chaos`: three dispatchers under kill -9, at random and at named points, a zombie, a ledger
+ * that dies, a member that leaves, a broker that can't be reached and one that is killed; judged over independent
+ * histories by the checker. The seed is fixed, one whose five steps have all of these; the long form takes any.
  */
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import { runChaos } from '../chaos/chaos.ts';
 import { temporaryDirectory } from '../support/temp.ts';
 import { describeWithKafka } from '../support/with-real-parts.ts';
 
-const SEED = 5;
+const SEED = 9;
 const KILLS = 5;
 
 describeWithKafka('chaos', () => {

@@ -76,22 +76,10 @@ describeWithKafka('kill -9 under load, and a restart', (kafka) => {
   });
 
   async function countUnacknowledged(): Promise<number> {
-    const received = await receivedAtRest();
+    const received = await scenario.receivedAtRest('crm');
     const [row] = await scenario.ledger.query<{ delivered: number }>(
       `SELECT countIf(outcome = 'delivered') AS delivered FROM attempts WHERE destination_id = 'crm'`,
     );
     return received - (row?.delivered ?? 0);
-  }
-
-  /** What was sent before a kill is in the sockets of the receiver for a moment yet. */
-  async function receivedAtRest(): Promise<number> {
-    let before = -1;
-    let now = -1;
-    const isAtRest = async () => {
-      [before, now] = [now, await scenario.receiver.count('crm')];
-      return now === before;
-    };
-    await waitFor(isAtRest, { timeoutMs: 10_000, intervalMs: 300, what: 'the last requests' });
-    return now;
   }
 });

@@ -8,13 +8,14 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { runProgram } from '../../src/cli/program.ts';
 import type { RecordHeader } from '../../src/domain/record.ts';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import { decodeRetryHeaders } from '../../src/retry/retry-headers.ts';
 import { startClickHouseOwner, type ClickHouseOwner } from '../support/clickhouse-owner.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temp.ts';
 import { describeWithKafka } from '../support/with-real-parts.ts';
 import { Sender } from './sender.ts';
 import { readTopic } from './topic-records.ts';
+import { migratedLedger } from '../support/ledger.ts';
 
 const PARTITIONS = 3;
 const LETTERS = 30;
@@ -45,17 +46,7 @@ describeWithKafka('dead letters', (kafka) => {
   beforeAll(async () => {
     folder = await temporaryDirectory('dead-letters');
     owner = await startClickHouseOwner();
-    ledger = await openLedger({
-      url: owner.url,
-      username: 'default',
-      password: '',
-      database: 'eventdispatch',
-      embeddedPath: null,
-      requestTimeoutMs: 30_000,
-      cluster: null,
-      ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-    });
-    await ledger.migrate();
+    ledger = await migratedLedger({ url: owner.url });
     configFile = path.join(folder.path, 'eventdispatch.yaml');
     await configure(prefix);
     await kafka.createTopics([

@@ -3,13 +3,14 @@
  * waits for it. Deliveries go on, ledger rows go by the overflow topic, and each is in the tables once afterwards;
  * also when the dispatcher is killed while they are there.
  *
- * Not caused here: a disk that is full (C5), which the machine has no small one for; it answers 243, as any error of C4.
+ * A disk that is full (C5) is in faults-ledger-disk.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { ClickHouseFault, ClickHouseOwner } from '../support/clickhouse-owner.ts';
 import type { DispatcherProcess } from '../support/dispatcher.ts';
+import { sampleMost } from '../support/sample-most.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { waitFor } from '../support/wait.ts';
 import { describeWithKafka } from '../support/with-real-parts.ts';
@@ -56,7 +57,7 @@ describeWithKafka('a ClickHouse that does not take rows', (kafka) => {
       ids = await send(scenario, BEFORE, 1);
       await inTheLedger(scenario, BEFORE);
       await scenario.owner.kill();
-      const sampling = sampleMost(first, 'eventdispatch_ledger_pending_rows');
+      const sampling = sampleMost(first, 'eventdispatch_ledger_pending_rows', 50);
       ids = [...ids, ...(await send(scenario, DURING, 2))];
       await waitFor(async () => (await scenario.receiver.count('crm')) >= ids.length, {
         timeoutMs: TIMEOUT_MS,
@@ -162,8 +163,8 @@ describeWithKafka('a ClickHouse that does not take rows', (kafka) => {
       await send(scenario, 1_000, 3);
       await inTheLedger(scenario, 1_000);
       rssBefore = await dispatcher.metric('process_resident_memory_bytes');
-      const rows = sampleMost(dispatcher, 'eventdispatch_ledger_pending_rows');
-      const rss = sampleMost(dispatcher, 'process_resident_memory_bytes');
+      const rows = sampleMost(dispatcher, 'eventdispatch_ledger_pending_rows', 50);
+      const rss = sampleMost(dispatcher, 'process_resident_memory_bytes', 50);
       const load = startLoad(scenario, RATE);
       for (const { begin } of PHASES) {
         const sent = load.sent();
@@ -282,26 +283,6 @@ async function drainedBy(dispatcher: DispatcherProcess): Promise<void> {
       (await dispatcher.metric('eventdispatch_overflow_waiting_batches')) === 0,
     { timeoutMs: TIMEOUT_MS, intervalMs: 100, what: () => `an empty overflow\n${dispatcher.child.output()}` },
   );
-}
-
-/** Asks for a metric again and again, and keeps the most that it was. */
-function sampleMost(dispatcher: DispatcherProcess, name: string): { stop(): Promise<number> } {
-  let most = 0;
-  let isStopped = false;
-  const run = async (): Promise<void> => {
-    while (!isStopped) {
-      most = Math.max(most, await dispatcher.metric(name));
-      await sleep(50);
-    }
-  };
-  const running = run();
-  return {
-    stop: async () => {
-      isStopped = true;
-      await running;
-      return most;
-    },
-  };
 }
 
 /** One attempt per delivery, one row per event, and none too few. A record that is read again has its event's row again. */

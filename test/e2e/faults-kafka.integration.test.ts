@@ -61,7 +61,7 @@ describeWithKafka('a broker that is stopped, or swallows everything', () => {
       scenario = await open({ crm: { behaviour: { delayMs: 200 }, settings: { maxInFlight: 16 } } });
       const dispatcher = await scenario.startDispatcher();
       events = await produce(scenario, EVENTS);
-      await arrived(scenario, 500, dispatcher);
+      await scenario.arrived('crm', 500, TIMEOUT_MS);
       committedBefore = await broker.tools.committedOffsets(scenario.group, scenario.topic);
       await broker.killProcess();
       receivedAtStop = await scenario.receiver.count('crm');
@@ -91,7 +91,7 @@ describeWithKafka('a broker that is stopped, or swallows everything', () => {
     });
 
     it('is survived: it resumes by itself, loses nothing, sets no offset back, and exits 0', async () => {
-      expect(missing(scenario, events, await receivedIds(scenario))).toEqual([]);
+      expect(missing(scenario, events, await scenario.receivedIds('crm'))).toEqual([]);
       for (const [partition, offset] of committedBefore.entries())
         expect(committedAfter[partition]).toBeGreaterThanOrEqual(offset);
       expect(exit).toEqual({ code: 0, signal: null });
@@ -128,7 +128,7 @@ describeWithKafka('a broker that is stopped, or swallows everything', () => {
       dispatcher = await scenario.startDispatcher();
       await assigned(dispatcher, scenario);
       events = await produce(scenario, EVENTS);
-      await arrived(scenario, EVENTS, dispatcher);
+      await scenario.arrived('crm', EVENTS, TIMEOUT_MS);
       proxy.setFaults({ isBlackHole: true });
       await sleep(HOLE_MS);
       committedInHole = await broker.tools.committedOffsets(scenario.group, scenario.topic);
@@ -185,7 +185,7 @@ describeWithKafka('a broker that is stopped, or swallows everything', () => {
       scenario = await open({ crm: { behaviour: { delayMs: 100 }, settings: { maxInFlight: 8 } } });
       const dispatcher = await scenario.startDispatcher({ shutdown: { deadline: `${DEADLINE_MS}ms` } });
       events = await produce(scenario, EVENTS);
-      await arrived(scenario, 300, dispatcher);
+      await scenario.arrived('crm', 300, TIMEOUT_MS);
       proxy.setFaults({ isBlackHole: true });
       await sleep(500);
       const startedMs = performance.now();
@@ -206,7 +206,7 @@ describeWithKafka('a broker that is stopped, or swallows everything', () => {
     });
 
     it('loses nothing, and repeats nothing that the ledger knew of', async () => {
-      const ids = await receivedIds(scenario);
+      const ids = await scenario.receivedIds('crm');
       expect(missing(scenario, events, ids)).toEqual([]);
       const repeated = [...(await scenario.ledgerDeliveries('crm')).values()].filter(
         ({ delivered }) => delivered !== 1,
@@ -244,7 +244,7 @@ describeWithKafka('a slow broker', () => {
       scenario = await open({ crm: { settings: { maxInFlight: 64 } } });
       dispatcher = await scenario.startDispatcher();
       const producing = produce(scenario, EVENTS, RATE_PER_SECOND);
-      await arrived(scenario, 300, dispatcher);
+      await scenario.arrived('crm', 300, TIMEOUT_MS);
       rebalancesBefore = await dispatcher.metric('eventdispatch_rebalances_total');
       for (const { latencyMs, lastsMs } of slow) {
         const before = await scenario.receiver.count('crm');
@@ -278,7 +278,7 @@ describeWithKafka('a slow broker', () => {
     });
 
     it('loses nothing and repeats nothing', async () => {
-      const ids = await receivedIds(scenario);
+      const ids = await scenario.receivedIds('crm');
       expect(missing(scenario, events, ids)).toEqual([]);
       expect(ids.length - new Set(ids).size).toBe(0);
     });
@@ -334,17 +334,6 @@ function assigned(dispatcher: DispatcherProcess, scenario: Scenario): Promise<un
     timeoutMs: TIMEOUT_MS,
     what: () => `${partitions} partitions\n${dispatcher.child.output()}`,
   });
-}
-
-async function arrived(scenario: Scenario, count: number, { child }: DispatcherProcess): Promise<void> {
-  await waitFor(async () => (await scenario.receiver.count('crm')) >= count, {
-    timeoutMs: TIMEOUT_MS,
-    what: () => `${count} requests\n${child.output()}`,
-  });
-}
-
-async function receivedIds(scenario: Scenario): Promise<string[]> {
-  return (await scenario.receiver.requests('crm')).map((request) => request.webhookId);
 }
 
 function missing(scenario: Scenario, events: readonly ProducedEvent[], ids: readonly string[]): string[] {

@@ -1,5 +1,9 @@
 import type { KafkaTools } from '../support/kafka-tools.ts';
-import { startClickHouseOwner, type ClickHouseOwner } from '../support/clickhouse-owner.ts';
+import {
+  startClickHouseOwner,
+  type ClickHouseOwner,
+  type ClickHouseOwnerOptions,
+} from '../support/clickhouse-owner.ts';
 import { startDispatcherProcess, type DispatcherProcess } from '../support/dispatcher.ts';
 import {
   startReceiver,
@@ -12,8 +16,9 @@ import type { ProducedEvent } from '../support/samples.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { waitFor } from '../support/wait.ts';
 import { deliveryId } from '../../src/domain/ids.ts';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import { delayTopicName } from '../../src/domain/delay-topic.ts';
+import { openTestLedger } from '../support/ledger.ts';
 
 export interface ScenarioOptions {
   readonly kafka: KafkaTools;
@@ -22,6 +27,7 @@ export interface ScenarioOptions {
   readonly destinations: Readonly<Record<string, DestinationOptions>>;
   /** Merged over the scenario's own configuration, section by section. */
   readonly config?: Sections;
+  readonly ledger?: ClickHouseOwnerOptions;
 }
 
 /** A topic and the end of each of its partitions. */
@@ -80,17 +86,8 @@ export class Scenario {
         ...port,
       })),
     });
-    const owner = await startClickHouseOwner();
-    const ledger = await openLedger({
-      url: owner.url,
-      username: 'default',
-      password: '',
-      database: 'eventdispatch',
-      embeddedPath: null,
-      requestTimeoutMs: 30_000,
-      cluster: null,
-      ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-    });
+    const owner = await startClickHouseOwner(options.ledger);
+    const ledger = await openTestLedger({ url: owner.url });
     const scenario = new Scenario(options, receiver, owner, ledger);
     await options.kafka.createTopics([
       { name: scenario.topic, partitions: options.partitions },
@@ -128,6 +125,34 @@ export class Scenario {
   /** The `webhook-id`s that these events make at a destination that wants all of them. */
   expectedIds(events: readonly ProducedEvent[], destination: string): Set<string> {
     return new Set(events.map((event) => deliveryId(event.tenant, event.eventId, destination)));
+  }
+
+  /** Waits until a destination has got so many requests. */
+  async arrived(destination: string, count: number, timeoutMs = SETTLE_TIMEOUT_MS): Promise<void> {
+    await waitFor(async () => (await this.receiver.count(destination)) >= count, {
+      timeoutMs,
+      what: () => `${count} requests\n${this.#outputs()}`,
+    });
+  }
+
+  /**
+   * How many requests a destination has got, once no more come: what a process that died sent before is in
+   * the receiver's sockets for a moment yet.
+   */
+  async receivedAtRest(destination: string): Promise<number> {
+    let before = -1;
+    let now = -1;
+    const isAtRest = async (): Promise<boolean> => {
+      [before, now] = [now, await this.receiver.count(destination)];
+      return now === before;
+    };
+    await waitFor(isAtRest, { timeoutMs: 10_000, intervalMs: 300, what: 'the last requests' });
+    return now;
+  }
+
+  /** The `webhook-id` of each request that a destination has got. */
+  async receivedIds(destination: string): Promise<string[]> {
+    return (await this.receiver.requests(destination)).map((request) => request.webhookId);
   }
 
   /**

@@ -51,11 +51,11 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
       scenario = await open(kafka, { behaviour: { delayMs: 20 }, settings: { maxInFlight: 64 } });
       const first = await scenario.startDispatcher();
       const producing = produce(scenario, { count: EVENTS, ratePerSecond: 4_000 });
-      await arrived(scenario, 3_000, first);
+      await scenario.arrived('crm', 3_000, TIMEOUT_MS);
       const sinceMs = performance.now();
       status = await first.stop();
       tookMs = performance.now() - sinceMs;
-      received = await receivedIds(scenario);
+      received = await scenario.receivedIds('crm');
       inLedger = [...(await scenario.ledgerDeliveries('crm')).keys()];
       committed = (await kafka.committedOffsets(scenario.group, scenario.topic)).reduce(
         (sum, at) => sum + Math.max(0, at),
@@ -84,7 +84,7 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
     });
 
     it('delivers the rest after a restart, and nothing twice', async () => {
-      expect((await receivedIds(scenario)).toSorted()).toEqual(
+      expect((await scenario.receivedIds('crm')).toSorted()).toEqual(
         [...scenario.expectedIds(events, 'crm')].toSorted(),
       );
     });
@@ -118,7 +118,7 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
           scenario = await open(kafka, { behaviour, settings }, { shutdown: { deadline } });
           dispatcher = await scenario.startDispatcher();
           events = await produce(scenario, { count: EVENTS });
-          await arrived(scenario, IN_FLIGHT, dispatcher);
+          await scenario.arrived('crm', IN_FLIGHT, TIMEOUT_MS);
         });
         afterAll(() => scenario.close());
 
@@ -141,7 +141,7 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
           await scenario.receiver.setBehaviour('crm', {});
           const next = await scenario.startDispatcher();
           await scenario.settled();
-          const received = await receivedIds(scenario);
+          const received = await scenario.receivedIds('crm');
           const unique = new Set(received);
           expect([...scenario.expectedIds(events, 'crm')].filter((id) => !unique.has(id))).toEqual([]);
           expect(received.length - unique.size).toBeLessThanOrEqual(unacknowledged);
@@ -178,7 +178,7 @@ describeWithKafka('the dispatcher as a process', (kafka) => {
       expect(failure.output).not.toContain('partitions_assigned');
       const events = await produce(startScenario, { count: 500 });
       await startScenario.settled();
-      expect((await receivedIds(startScenario)).toSorted()).toEqual(
+      expect((await startScenario.receivedIds('crm')).toSorted()).toEqual(
         [...startScenario.expectedIds(events, 'crm')].toSorted(),
       );
       expect(await owner.metric('eventdispatch_rebalances_total')).toBe(rebalances);
@@ -232,15 +232,4 @@ function produce(
     tenants: 20,
     ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
   });
-}
-
-async function arrived(scenario: Scenario, count: number, { child }: DispatcherProcess): Promise<void> {
-  await waitFor(async () => (await scenario.receiver.count('crm')) >= count, {
-    timeoutMs: TIMEOUT_MS,
-    what: () => `${count} requests\n${child.output()}`,
-  });
-}
-
-async function receivedIds(scenario: Scenario): Promise<string[]> {
-  return (await scenario.receiver.requests('crm')).map((request) => request.webhookId);
 }

@@ -55,15 +55,27 @@ describe('asking whether the partitions are still its own', () => {
   });
 
   test('takes the answer to an earlier commit for none, unless it is a refusal', () => {
-    const { committer, answers } = asking();
+    const { broker, committer, answers } = asking();
     committer.tick();
     committer.affirm((isOwner) => answers.push(isOwner));
+    expect(broker.asked).toHaveLength(1);
     committer.answer(null, [at(11)]);
+    expect(broker.asked).toHaveLength(2);
     expect(answers).toEqual([]);
     committer.answer('Broker: Unknown member', []);
     expect(answers).toEqual([false]);
     committer.answer(null, [at(11)]);
     expect(answers).toEqual([false]);
+  });
+
+  test('asked again, takes the answer to the older question for none', () => {
+    const { committer, answers } = asking();
+    committer.affirm(() => answers.push(false));
+    committer.affirm((isOwner) => answers.push(isOwner));
+    committer.answer(null, [at(11)]);
+    expect(answers).toEqual([]);
+    committer.answer(null, [at(11)]);
+    expect(answers).toEqual([true]);
   });
 
   test('is answered with no where nothing was ever admitted, which a process that was evicted then may have', () => {
@@ -83,10 +95,24 @@ describe('a tick', () => {
     finish(a!, 10);
     finish(b!, 20);
     committer.tick();
+    committer.answer(null, [at(11), at(21, 1)]);
     committer.tick();
     finish(b!, 25);
     committer.tick();
     expect(broker.asked).toEqual([[at(11), at(21, 1)], [at(26, 1)]]);
+  });
+
+  test('asks for nothing while a commit is out, which may be sent again after a later one and take the group back', () => {
+    const { assignments, broker, committer } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    committer.tick();
+    finish(a, 2);
+    committer.tick();
+    expect(broker.asked).toEqual([[at(2)]]);
+    committer.answer(null, [at(2)]);
+    committer.tick();
+    expect(broker.asked).toEqual([[at(2)], [at(3)]]);
   });
 
   test('stands before the first open record', () => {
@@ -171,9 +197,9 @@ describe('epochs', () => {
     assignments.end(old);
     const fresh = assignments.begin(at(0));
     finish(fresh, 50);
-    committer.tick();
     committer.answer(null, [at(100)]);
     expect(fresh.committed).toBe(-1);
+    committer.tick();
     committer.answer(null, [at(51)]);
     expect(fresh.committed).toBe(51);
   });

@@ -260,7 +260,7 @@ export class IntakeBench {
       retries: {
         read: readDue,
         isHopNeeded: (dueMs, nowMs) => dueMs > nowMs,
-        isCopy: (_note, assignment, offset) => this.copies.has(`${assignment}/${offset}`),
+        isCopy: (_note, _isHop, assignment, offset) => this.copies.has(`${assignment}/${offset}`),
         hop: (hop) => this.hops.push(hop),
       },
       mappingOf: (topic) => {

@@ -4,6 +4,7 @@
  * they were being recovered are not taken on later.
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { NOTHING_RECOVERED } from '../../src/domain/record.ts';
 import type { Recovered, TopicPartition } from '../../src/domain/record.ts';
 import type { Assignment } from '../../src/ingest/assignment.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
@@ -11,7 +12,6 @@ import { Committer } from '../../src/ingest/committer.ts';
 import { Ownership, type OwnershipOptions } from '../../src/ingest/ownership.ts';
 
 const DEADLINE_MS = 1_000;
-const nothing: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 const here: TopicPartition = { topic: 't', partition: 0 };
 const there: TopicPartition = { topic: 't', partition: 1 };
 
@@ -56,7 +56,7 @@ class Process {
       committer,
       revokeDeadlineMs: DEADLINE_MS,
       hasLapsed: () => false,
-      recover: (partitions) => Promise.resolve(partitions.map(() => nothing)),
+      recover: (partitions) => Promise.resolve(partitions.map(() => NOTHING_RECOVERED)),
       onBegin: (assignment) => log.push(`begin ${names([assignment])}`),
       onRevoking: (assignment) => log.push(`revoking ${names([assignment])} (${assignment.state})`),
       onEnd: (ended) => log.push(`end ${names(ended)} (${ended.map(({ state }) => state).join()})`),
@@ -81,17 +81,17 @@ class Process {
 
 describe('taking on', () => {
   test('recovers, tells the lanes, and only then answers the group', async () => {
-    const recovered = { deliveryIds: new Map([[7, new Set(['dlv_1'])]]), lastOffset: 7 };
+    const recovered = { deliveryIds: new Map([[7, new Set(['dlv_1'])]]) };
     const begun: unknown[] = [];
     const process = new Process({
-      recover: () => Promise.resolve([nothing, recovered]),
+      recover: () => Promise.resolve([NOTHING_RECOVERED, recovered]),
       onBegin: (assignment, what) => begun.push([assignment.partition, what]),
     });
     process.ownership.onAssign([here, there]);
     expect(process.log).toEqual([]);
     await vi.advanceTimersByTimeAsync(0);
     expect(begun).toEqual([
-      [0, nothing],
+      [0, NOTHING_RECOVERED],
       [1, recovered],
     ]);
     expect(process.log).toEqual(['assign t/0 t/1']);
@@ -99,7 +99,7 @@ describe('taking on', () => {
   });
 
   test('asks again until recovery answers', async () => {
-    const recover = vi.fn<OwnershipOptions['recover']>(() => Promise.resolve([nothing]));
+    const recover = vi.fn<OwnershipOptions['recover']>(() => Promise.resolve([NOTHING_RECOVERED]));
     recover.mockRejectedValueOnce(new Error('ledger down')).mockRejectedValueOnce(new Error('ledger down'));
     const process = new Process({ recover });
     process.ownership.onAssign([here]);
@@ -116,7 +116,7 @@ describe('taking on', () => {
     process.ownership.onRevoke([here]);
     await vi.advanceTimersByTimeAsync(0);
     process.ownership.onAssign([there]);
-    for (const answer of answers) answer([nothing]);
+    for (const answer of answers) answer([NOTHING_RECOVERED]);
     await vi.advanceTimersByTimeAsync(0);
     expect(process.log.filter((line) => !line.startsWith('end'))).toEqual([
       'unassign t/0',

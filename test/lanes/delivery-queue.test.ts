@@ -32,11 +32,11 @@ describe('the gates', () => {
     const bench = new QueueBench();
     const queue = bench.queue({ maxInFlight: 2 });
     for (const id of ['a', 'b', 'c', 'd']) bench.add(queue, id);
-    expect([bench.log, queue.length, bench.queued, bench.load.waiting]).toEqual([['a', 'b'], 2, 2, 2]);
+    expect([bench.log, queue.length, bench.queued, bench.load.deliveries]).toEqual([['a', 'b'], 2, 2, 2]);
     bench.endFirst();
     expect(bench.log).toEqual(['a', 'b', 'c']);
     for (let i = 0; i < 3; i++) bench.endFirst();
-    expect([bench.log, queue.isIdle, bench.queued, bench.load.waiting]).toEqual([
+    expect([bench.log, queue.isIdle, bench.queued, bench.load.deliveries]).toEqual([
       ['a', 'b', 'c', 'd'],
       true,
       0,
@@ -273,5 +273,5 @@ test('a parked tenant is told of each of its deliveries that leaves the line, se
   assignment.ended = true;
   queue.dropEnded();
   bench.endFirst();
-  expect([bench.unparked, bench.load.waiting]).toEqual([2, 0]);
+  expect([bench.unparked, bench.load.deliveries]).toEqual([2, 0]);
 });

@@ -1,12 +1,10 @@
 import { vi } from 'vitest';
-import { DeadlineWheel, type Deadlined } from '../../src/deliver/deadline-wheel.ts';
-import type { HttpClient } from '../../src/deliver/http-client.ts';
 import type { SeenEvents } from '../../src/duplicates/seen-events.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { Destination, RateLimit } from '../../src/domain/destination.ts';
 import type { FieldMapping } from '../../src/domain/event.ts';
 import { INVALID_REASONS, type InvalidReason } from '../../src/domain/outcome.ts';
-import type { Recovered } from '../../src/domain/record.ts';
+import { NOTHING_RECOVERED } from '../../src/domain/record.ts';
 import { packHeaders } from '../../src/domain/packed-headers.ts';
 import { LanePacker, type PackedRecord } from '../../src/ingest/lane-packer.ts';
 import { Alarm } from '../../src/lanes/alarm.ts';
@@ -14,6 +12,7 @@ import { Attempts } from '../../src/lanes/attempts.ts';
 import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
 import { Endpoint } from '../../src/lanes/endpoint.ts';
 import type { EventReader } from '../../src/lanes/event-reader.ts';
+import { FreshDeliveries } from '../../src/lanes/fresh-deliveries.ts';
 import { Lane } from '../../src/lanes/lane.ts';
 import { LedgerEntries } from '../../src/lanes/ledger-entries.ts';
 import type { OpenRecord } from '../../src/lanes/open-record.ts';
@@ -26,10 +25,9 @@ import { BucketChain } from '../../src/limit/bucket-chain.ts';
 import { TokenBucket } from '../../src/limit/token-bucket.ts';
 import { createLaneCounters, LaneCounters } from '../../src/observability/lane-counters.ts';
 import { RouteTable } from '../../src/route/route-table.ts';
-import { eventOf, FakeOrigin, type SentRequest } from './lane-parts.ts';
+import { clientOf, eventOf, FakeOrigin, type SentRequest } from './lane-parts.ts';
 
 const TICK_MS = 20;
-const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };
 
 /** How the receiver, or the network before it, treats one request. */
 export type Treatment =
@@ -121,12 +119,13 @@ export class LaneBench {
     this.receiver = new FakeOrigin(connections, (request) => {
       treat(request, treatmentOf(request));
     });
-    const client = this.#client();
+    const client = clientOf(this.receiver.origin, systemClock.monotonicMs(), TICK_MS);
     const outbox = new Outbox((message, transfer) =>
       this.messages.push(structuredClone(message, { transfer })),
     );
     const entries = new LedgerEntries(outbox, clock, { instance: 'bench', lane: 0 });
     const clocks = { alarm: new Alarm(clock), wallMs: clock.wallMs };
+    const fresh = new FreshDeliveries();
     const outcomes = new Outcomes({
       clock,
       random: () => 0.5,
@@ -166,6 +165,7 @@ export class LaneBench {
           {
             destination: this.counters.destination(destinations.indexOf(destination)),
             lane: this.counters,
+            fresh,
           },
           attempts,
           clocks,
@@ -183,6 +183,7 @@ export class LaneBench {
       entries,
       outbox,
       counters: this.counters,
+      fresh,
       onShare: () => undefined,
     });
     this.#ticker = setInterval(() => {
@@ -190,27 +191,7 @@ export class LaneBench {
     }, TICK_MS);
   }
 
-  #client(): HttpClient {
-    const wheel = new DeadlineWheel(TICK_MS, 64, systemClock.monotonicMs());
-    const { origin } = this.receiver;
-    return {
-      watch: (entry: Deadlined) => {
-        wheel.add(entry);
-      },
-      unwatch: (entry: Deadlined) => {
-        wheel.remove(entry);
-      },
-      tick: (nowMs: number) => {
-        wheel.advance(nowMs);
-      },
-      origin: () => origin,
-      get inFlight() {
-        return origin.inUse;
-      },
-    } as unknown as HttpClient;
-  }
-
-  begin(assignment: number, recovered = NOTHING): void {
+  begin(assignment: number, recovered = NOTHING_RECOVERED): void {
     this.sent.set(assignment, []);
     this.lane.receive({
       kind: 'assignment',
@@ -223,7 +204,7 @@ export class LaneBench {
   }
 
   /** Begins the delay topic's partition of that number, as assignment `retryAssignment(partition)`. */
-  beginRetries(partition: number, recovered = NOTHING): void {
+  beginRetries(partition: number, recovered = NOTHING_RECOVERED): void {
     this.lane.receive({
       kind: 'assignment',
       assignment: retryAssignment(partition),

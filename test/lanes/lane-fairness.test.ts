@@ -48,6 +48,23 @@ function sentBefore({ receiver }: LaneBench, tenant: string): number {
   return index < 0 ? Infinity : index;
 }
 
+test('what is on the move is not decoded ahead, in whatever number of lines it waits', async () => {
+  const tenants = Array.from({ length: 100 }, (_, i) => `t${i}`);
+  const bench = open(tenants, () => ok, {}, 40);
+  bench.send(
+    1,
+    tenants.flatMap((tenant) => records(tenant, 40)),
+  );
+  const waiting: number[] = [];
+  while (bench.done.length < 3_500) {
+    await bench.pass(20);
+    waiting.push(bench.counters.get(laneSlots.queuedDeliveries));
+  }
+  expect(Math.max(...waiting), 'a burst, and what a tick adds').toBeLessThanOrEqual(512);
+  await bench.pass(1_000);
+  expect(bench.done).toHaveLength(4_000);
+});
+
 describe('a flood of one tenant', () => {
   test('does not delay another’s one record of the same batch by more than a few turns', () => {
     const bench = open(['flood', 'single'], () => ({ kind: 'silence' }), { maxInFlight: 5_000 }, 5_000);
@@ -121,7 +138,7 @@ test('a hundred tenants whose destinations hang hold up no other', async () => {
   expect(sentBefore(bench, 'single')).toBeLessThan(Infinity);
 });
 
-describe('a key that is stuck', () => {
+describe('a destination that is slow, or a key of it that is stuck', () => {
   /** All destinations are of one tenant, and each gets all of its events. */
   function openShared(order: Destination['order']): LaneBench {
     const destinations = ['slow', 'fast'].map((id) =>
@@ -143,14 +160,33 @@ describe('a key that is stuck', () => {
   const sentTo = ({ receiver }: LaneBench, path: string): number =>
     receiver.sent.filter((request) => request.path === path).length;
 
-  test('holds up no other destination of its tenant, until a thousand events wait behind it', async () => {
-    const bench = openShared('key');
-    bench.send(1, records('acme', 3_000, 'k'));
-    await bench.pass(3_000);
-    expect(sentTo(bench, '/slow')).toBeLessThanOrEqual(4);
-    expect(sentTo(bench, '/fast')).toBeGreaterThanOrEqual(960);
-    expect(bench.counters.get(laneSlots.deliveriesBehindKeys)).toBeLessThanOrEqual(1_024);
-    expect(bench.handovers).toEqual([]);
+  test.each([
+    ['key', laneSlots.deliveriesBehindKeys, 4],
+    ['none', laneSlots.backloggedDeliveries, 16],
+  ] as const)(
+    'order %s: holds up no other destination of its tenant, until a thousand events wait',
+    async (order, slot, sent) => {
+      const bench = openShared(order);
+      bench.send(1, records('acme', 3_000, 'k'));
+      await bench.pass(3_000);
+      expect(sentTo(bench, '/slow')).toBeLessThanOrEqual(sent);
+      expect(sentTo(bench, '/fast')).toBeGreaterThanOrEqual(960);
+      expect(sentTo(bench, '/fast')).toBeLessThan(1_200);
+      expect(bench.counters.get(slot)).toBeLessThanOrEqual(1_024);
+      expect(bench.handovers).toEqual([]);
+    },
+  );
+
+  test('is all delivered, and what waits for it is bounded until then', async () => {
+    const bench = openShared('none');
+    bench.send(1, records('acme', 1_200));
+    await bench.pass(30_000);
+    expect(bench.counters.get(laneSlots.backloggedDeliveries)).toBeGreaterThan(900);
+    expect(bench.counters.get(laneSlots.backloggedDeliveries)).toBeLessThanOrEqual(1_024);
+    await bench.pass(300_000);
+    expect(bench.counters.get(laneSlots.backloggedDeliveries)).toBe(0);
+    expect(bench.counters.get(laneSlots.queuedDeliveries)).toBe(0);
+    expect(bench.done).toHaveLength(1_200);
   });
 });
 
@@ -160,7 +196,7 @@ describe('what a former owner delivered', () => {
     const recovered = new Map<number, Set<string>>();
     for (let offset = 0; offset < 400; offset++)
       recovered.set(offset, new Set([deliveryId('flood', eventIdOf(2, offset), 'flood')]));
-    bench.begin(2, { deliveryIds: recovered, lastOffset: 399 });
+    bench.begin(2, { deliveryIds: recovered });
     bench.send(2, [...records('flood', 400), ...records('single', 1)]);
     await bench.pass(500);
     expect(bench.receiver.sent.map(({ path }) => path)).toEqual(['/single']);

@@ -1,5 +1,6 @@
 import type { Client, Dispatcher } from 'undici';
-import { Origin } from '../../src/deliver/http-client.ts';
+import { DeadlineWheel, type Deadlined } from '../../src/deliver/deadline-wheel.ts';
+import { Origin, type HttpClient } from '../../src/deliver/http-client.ts';
 import type { BreakerPolicy, Destination, RetryPolicy } from '../../src/domain/destination.ts';
 import type { Event, FieldMapping } from '../../src/domain/event.ts';
 import { ABSENT } from '../../src/domain/batch-layout.ts';
@@ -48,6 +49,26 @@ export class FakeOrigin {
     };
     this.origin = new Origin(() => client as unknown as Client, connections);
   }
+}
+
+/** A client with one origin, whose clock is the test's. */
+export function clientOf(origin: Origin, nowMs: number, slotMs: number): HttpClient {
+  const wheel = new DeadlineWheel(slotMs, 64, nowMs);
+  return {
+    watch: (entry: Deadlined) => {
+      wheel.add(entry);
+    },
+    unwatch: (entry: Deadlined) => {
+      wheel.remove(entry);
+    },
+    tick: (now: number) => {
+      wheel.advance(now);
+    },
+    origin: () => origin,
+    get inFlight() {
+      return origin.inUse;
+    },
+  } as unknown as HttpClient;
 }
 
 export function destinationOf(id: string, change: Partial<Destination> = {}): Destination {
@@ -171,6 +192,9 @@ export function eventOf(id: string, tenant = 'acme', type = 'contact.created'): 
     source: '/test',
     key: '',
     correlationId: '',
+    aggregateType: '',
+    aggregateId: '',
+    aggregateVersion: '',
     priority: 'normal',
     expiresAtMs: null,
     data: Buffer.from(`{"id":"${id}"}`),

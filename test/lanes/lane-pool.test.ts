@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { NOTHING_RECOVERED } from '../../src/domain/record.ts';
 import type { Recovered } from '../../src/domain/record.ts';
 import { deliveryId } from '../../src/domain/ids.ts';
 import { FlowGate } from '../../src/ingest/flow-gate.ts';
@@ -106,7 +107,7 @@ class Bench {
       topic: 'events',
       partition: assignment,
       isRetry: false,
-      recovered: { deliveryIds: new Map(), lastOffset: -1 },
+      recovered: NOTHING_RECOVERED,
     });
   }
 
@@ -252,7 +253,6 @@ describe('the thread that takes over', { timeout: 2 * TIMEOUT_MS }, () => {
     const known = '11/1';
     const recovered: Recovered = {
       deliveryIds: new Map([[1_001, new Set([deliveryId('tenant-0', known, 'd')])]]),
-      lastOffset: 1_001,
     };
     const names = bench.send(0, [{ fault: 'exit', once }, ...plain(3)]);
     await bench.allDone(names);
@@ -263,7 +263,7 @@ describe('the thread that takes over', { timeout: 2 * TIMEOUT_MS }, () => {
   test('is not given records of an epoch that ended; admission gets their room back', async () => {
     let release: (() => void) | undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
-    await bench.open({ recover: (asked) => held.then(() => asked.map(() => NOTHING)) });
+    await bench.open({ recover: (asked) => held.then(() => asked.map(() => NOTHING_RECOVERED)) });
     const once = path.join(bench.directory.path, 'struck');
     bench.send(0, [{ fault: 'exit', once }, ...plain(10)]);
     await waitFor(() => bench.restarts.length === 1, { timeoutMs: TIMEOUT_MS, what: 'the restart' });
@@ -281,5 +281,3 @@ describe('the thread that takes over', { timeout: 2 * TIMEOUT_MS }, () => {
     await waitFor(() => bench.restarts.length === 1, { timeoutMs: TIMEOUT_MS, what: 'the restart' });
   });
 });
-
-const NOTHING: Recovered = { deliveryIds: new Map(), lastOffset: -1 };

@@ -151,7 +151,7 @@ describe('a record of a delay topic', () => {
 
   test('that a former owner delivered or handed over is done without a request', async () => {
     const bench = open();
-    bench.beginRetries(1, { deliveryIds: new Map([[0, new Set(['dlv'])]]), lastOffset: 0 });
+    bench.beginRetries(1, { deliveryIds: new Map([[0, new Set(['dlv'])]]) });
     bench.sendRetries(1, [retryRecord(), retryRecord()]);
     await bench.pass(50);
     expect([bench.done.toSorted(), bench.receiver.sent.length]).toEqual([['101/0', '101/1'], 1]);

@@ -80,7 +80,6 @@ describe('a record', () => {
     const bench = open();
     bench.begin(2, {
       deliveryIds: new Map([[0, new Set([deliveryId('beta', eventIdOf(2, 0), 'limited')])]]),
-      lastOffset: 0,
     });
     bench.send(2, [contact, contact]);
     await bench.pass(100);
@@ -95,7 +94,7 @@ describe('a record', () => {
   test('that a former owner delivered everywhere is done without a request', async () => {
     const bench = open();
     const ids = ['limited', 'quick'].map((to) => deliveryId('beta', eventIdOf(2, 0), to));
-    bench.begin(2, { deliveryIds: new Map([[0, new Set(ids)]]), lastOffset: 0 });
+    bench.begin(2, { deliveryIds: new Map([[0, new Set(ids)]]) });
     bench.send(2, [contact]);
     await bench.pass(50);
     expect([bench.done, bench.receiver.sent]).toEqual([['2/0'], []]);

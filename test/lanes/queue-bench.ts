@@ -7,6 +7,7 @@ import { Alarm } from '../../src/lanes/alarm.ts';
 import { Delivery } from '../../src/lanes/delivery.ts';
 import { DeliveryQueue, type Refusal } from '../../src/lanes/delivery-queue.ts';
 import { Endpoint, type EndpointNotice } from '../../src/lanes/endpoint.ts';
+import { FreshDeliveries } from '../../src/lanes/fresh-deliveries.ts';
 import type { LaneAssignment } from '../../src/lanes/open-record.ts';
 import { TenantLoad } from '../../src/lanes/tenant-load.ts';
 import { BucketChain } from '../../src/limit/bucket-chain.ts';
@@ -45,7 +46,7 @@ export class QueueBench {
   readonly log: string[] = [];
   readonly counters = new LaneCounters(createLaneCounters(1));
   readonly alarm = new Alarm(systemClock);
-  readonly load = new TenantLoad('acme');
+  readonly load = new TenantLoad('acme', 1);
   readonly inFlight = new Map<Delivery, number>();
   readonly notices: EndpointNotice[] = [];
   unparked = 0;
@@ -69,7 +70,7 @@ export class QueueBench {
       this.#origin.origin,
       new Endpoint(destination, new BucketChain(null, null, bucket), () => 0),
       this.load,
-      { destination: this.counters.destination(0), lane: this.counters },
+      { destination: this.counters.destination(0), lane: this.counters, fresh: new FreshDeliveries() },
       {
         send: (delivery) => {
           this.#send(delivery);
@@ -128,7 +129,7 @@ export class QueueBench {
 
   /** All that waits of the tenant, as its load counts it. */
   get waiting(): number {
-    return this.load.waiting + this.load.behindKeys;
+    return this.load.deliveries;
   }
 
   get queued(): number {

@@ -5,21 +5,11 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ClickHouseConfig } from '../../src/config/config.ts';
 import { UserError } from '../../src/domain/errors.ts';
-import { openLedger } from '../../src/ledger/client.ts';
 import { startClickHouseOwner } from '../support/clickhouse-owner.ts';
+import { openTestLedger } from '../support/ledger.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temp.ts';
 import { attemptBytes } from './sample-rows.ts';
 
-const CONFIG: ClickHouseConfig = {
-  url: null,
-  username: 'default',
-  password: '',
-  database: 'eventdispatch',
-  embeddedPath: null,
-  requestTimeoutMs: 30_000,
-  cluster: null,
-  ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-};
 const TOKEN = 'ab'.repeat(32);
 
 let directory: TemporaryDirectory;
@@ -31,7 +21,7 @@ afterAll(async () => {
 });
 
 async function problemsOf(config: Partial<ClickHouseConfig>): Promise<readonly string[]> {
-  const error: unknown = await openLedger({ ...CONFIG, ...config }).catch((reason: unknown) => reason);
+  const error: unknown = await openTestLedger(config).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(UserError);
   return (error as UserError).problems;
 }
@@ -40,7 +30,7 @@ describe('the embedded ledger', () => {
   test('without a path it lives in a temporary directory, gone after close', async () => {
     const parent = await temporaryDirectory('parent');
     vi.stubEnv('TMPDIR', parent.path);
-    const ledger = await openLedger(CONFIG);
+    const ledger = await openTestLedger();
     vi.unstubAllEnvs();
     expect(ledger.kind).toBe('embedded');
     expect(await readdir(parent.path)).toEqual([expect.stringMatching(/^eventdispatch-ledger-/)]);
@@ -51,12 +41,12 @@ describe('the embedded ledger', () => {
 
   test('with a path it is there again after close, parents made as needed', async () => {
     const embeddedPath = path.join(directory.path, 'deep', 'ledger');
-    const first = await openLedger({ ...CONFIG, embeddedPath });
+    const first = await openTestLedger({ embeddedPath });
     await first.migrate();
     await first.insert('attempts', [attemptBytes([{}])], TOKEN);
     await first.close();
     expect(existsSync(embeddedPath)).toBe(true);
-    const second = await openLedger({ ...CONFIG, embeddedPath });
+    const second = await openTestLedger({ embeddedPath });
     expect(await second.migrate()).toEqual([]);
     await second.insert('attempts', [attemptBytes([{}])], TOKEN);
     expect(await second.query('SELECT count() AS n FROM attempts')).toEqual([{ n: 1 }]);
@@ -66,12 +56,12 @@ describe('the embedded ledger', () => {
   test('close waits for an insert that runs', async () => {
     const embeddedPath = path.join(directory.path, 'closing');
     const rows = Array.from({ length: 20_000 }, (_, offset) => ({ record: { offset } }));
-    const ledger = await openLedger({ ...CONFIG, embeddedPath });
+    const ledger = await openTestLedger({ embeddedPath });
     await ledger.migrate();
     const inserted = ledger.insert('attempts', [attemptBytes(rows)], TOKEN);
     await ledger.close();
     await inserted;
-    const again = await openLedger({ ...CONFIG, embeddedPath });
+    const again = await openTestLedger({ embeddedPath });
     expect(await again.query('SELECT count() AS n FROM attempts')).toEqual([{ n: 20_000 }]);
     await again.close();
   });

@@ -1,9 +1,10 @@
 /** A ledger that does not fit the program is refused before anything is written to it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { UserError } from '../../src/domain/errors.ts';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import { migrate as migrateTo, type Migration, type MigrationTarget } from '../../src/ledger/migrations.ts';
 import { attemptBytes } from './sample-rows.ts';
+import { openTestLedger } from '../support/ledger.ts';
 
 const createTable = (name: string): string =>
   `CREATE TABLE IF NOT EXISTS ${name} (a String) ENGINE = MergeTree ORDER BY a`;
@@ -16,16 +17,7 @@ const migrate = (target: MigrationTarget, migrations: readonly Migration[]): Pro
 
 let ledger: Ledger;
 beforeAll(async () => {
-  ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'migrating',
-    embeddedPath: null,
-    requestTimeoutMs: 30_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
+  ledger = await openTestLedger({ database: 'migrating' });
 });
 afterAll(async () => {
   await ledger.close();

@@ -29,6 +29,9 @@ export const sampleEvent: EventRow = {
   version: '1',
   source: 'crm',
   key: 'c_1',
+  aggregateType: 'contact',
+  aggregateId: 'c_1',
+  aggregateVersion: '3',
   ingestedAtMs: TIME_MS + 10,
   data: Buffer.from('{"name":"Ada"}'),
 };

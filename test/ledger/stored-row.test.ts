@@ -1,24 +1,15 @@
 /** Proves that rows are recognised in the ledger by what the overflow says of them, and no other rows. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import { columnNames } from '../../src/ledger/columns.ts';
 import { hasStoredRow } from '../../src/ledger/stored-row.ts';
 import { rowIdentities } from '../../src/overflow/row-identity.ts';
 import { attemptBytes, eventBytes, TIME_MS } from './sample-rows.ts';
+import { migratedLedger } from '../support/ledger.ts';
 
 let ledger: Ledger;
 beforeAll(async () => {
-  ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'stored',
-    embeddedPath: null,
-    requestTimeoutMs: 30_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
-  await ledger.migrate();
+  ledger = await migratedLedger({ database: 'stored' });
 });
 afterAll(() => ledger.close());
 

@@ -4,9 +4,10 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { recoverDeliveries } from '../../src/app/recovery.ts';
-import { openLedger, type Ledger } from '../../src/ledger/client.ts';
+import type { Ledger } from '../../src/ledger/client.ts';
 import { migrate, MIGRATIONS } from '../../src/ledger/migrations.ts';
 import { attemptBytes } from './sample-rows.ts';
+import { openTestLedger } from '../support/ledger.ts';
 
 const ROWS = 40_000;
 const COMMITTED = 30_000;
@@ -15,15 +16,7 @@ const layout = { cluster: null, ttl: { eventsMs: null, attemptsMs: null, rollups
 
 let ledger: Ledger;
 beforeAll(async () => {
-  ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'upgrading',
-    embeddedPath: null,
-    requestTimeoutMs: 30_000,
-    ...layout,
-  });
+  ledger = await openTestLedger({ database: 'upgrading' });
   const target = {
     database: 'upgrading',
     createDatabase: () => Promise.resolve(),

@@ -62,6 +62,12 @@ test('events below the level are not written', () => {
   expect(lines().map((line) => line['event'])).toEqual(['commit_failed', 'ledger_refused']);
 });
 
+test('tells whether a line would come out', () => {
+  expect(logged('debug').log.writes('rows_durable')).toBe(true);
+  expect(logged('info').log.with({ topic: 'a' }).writes('rows_durable')).toBe(false);
+  expect(logged('silent').log.writes('fatal')).toBe(false);
+});
+
 test('silent writes nothing', () => {
   const { log, lines } = logged('silent');
   log.write('fatal');

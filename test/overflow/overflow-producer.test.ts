@@ -1,5 +1,6 @@
 /** Proves that a part is durable only with the broker's ack, and comes out of the topic as it went in. */
 import { expect, test } from 'vitest';
+import type { OnAck } from '../../src/domain/record-producer.ts';
 import type { RecordHeader } from '../../src/domain/record.ts';
 import { OverflowProducer } from '../../src/overflow/overflow-producer.ts';
 import { overflowRowsOf } from '../../src/overflow/overflow-record.ts';
@@ -8,7 +9,7 @@ interface Produced {
   readonly key: string;
   readonly value: Buffer;
   readonly headers: readonly RecordHeader[];
-  readonly ack: (error: Error | null) => void;
+  readonly ack: OnAck;
 }
 
 function setUp() {
@@ -79,7 +80,7 @@ test('as one record, with what is needed to insert it', async () => {
 test('a refusal rejects, and is counted', async () => {
   const { producer, produced } = setUp();
   const put = producer.put(part);
-  produced[0]?.ack(new Error('Broker: Message size too large'));
+  produced[0]?.ack(Object.assign(new Error('Broker: Message size too large'), { code: 10 }));
   await expect(put).rejects.toThrow('too large');
   expect(producer.stats).toEqual({ parts: 0, rows: 0, bytes: 0, failures: 1 });
 });

@@ -8,12 +8,13 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { limits } from '../../src/domain/limits.ts';
 import type { FieldMapping } from '../../src/domain/event.ts';
+import type { OnAck, RecordProducer } from '../../src/domain/record-producer.ts';
 import type { RecordHeader, SourceRecord } from '../../src/domain/record.ts';
 import { rekeyedFrom } from '../../src/domain/rekeyed-from.ts';
 import type { Assignment } from '../../src/ingest/assignment.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { Peek, type RecordProjection } from '../../src/ingest/peek.ts';
-import { Rekeyer, type RekeyTarget } from '../../src/rekey/rekeyer.ts';
+import { Rekeyer } from '../../src/rekey/rekeyer.ts';
 import { ManualClock } from '../domain/manual-clock.ts';
 import { variantOf } from '../domain/planted-bug.ts';
 import { FakeSource, recordOf } from '../ingest/intake-fakes.ts';
@@ -27,11 +28,11 @@ interface Produced {
   readonly partition: number;
   /** Its place on the source. */
   readonly from: string;
-  readonly onAck: (error: Error | null) => void;
+  readonly onAck: OnAck;
 }
 
 /** A broker that answers when the test says. */
-class FakeTarget implements RekeyTarget {
+class FakeTarget implements RecordProducer {
   readonly pending: Produced[] = [];
   /** What the broker has, in the order of its acknowledgements. */
   readonly acknowledged: Produced[] = [];
@@ -44,7 +45,7 @@ class FakeTarget implements RekeyTarget {
     _key: Buffer | null,
     _value: Buffer | null,
     headers: readonly RecordHeader[],
-    onAck: (error: Error | null) => void,
+    onAck: OnAck,
   ): boolean {
     expect(topic).toBe('rekeyed');
     if (this.thrown !== null) throw this.thrown;
@@ -62,7 +63,8 @@ class FakeTarget implements RekeyTarget {
   }
 
   refuse(count: number): void {
-    for (const produced of this.pending.splice(0, count)) produced.onAck(new Error('no leader'));
+    const noLeader = Object.assign(new Error('no leader'), { code: 5 });
+    for (const produced of this.pending.splice(0, count)) produced.onAck(noLeader);
   }
 }
 

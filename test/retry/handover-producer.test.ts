@@ -5,18 +5,14 @@
  */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { OnAck, RecordProducer } from '../../src/domain/record-producer.ts';
 import type { RecordHeader } from '../../src/domain/record.ts';
-import {
-  HandoverProducer,
-  type HandoverRecord,
-  type RecordProducer,
-} from '../../src/retry/handover-producer.ts';
+import { HandoverProducer, type HandoverRecord } from '../../src/retry/handover-producer.ts';
 import { ManualClock } from '../domain/manual-clock.ts';
 
 const TOO_LARGE = 10;
 
 type Verdict = 'ack' | 'nack' | 'full' | 'throw';
-type OnAck = Parameters<RecordProducer['produce']>[5];
 
 interface Offered {
   readonly topic: string;

@@ -60,7 +60,7 @@ export class Judge implements BrokerWitness, LedgerWitness {
   readonly #events = new Map<string, readonly string[]>();
   readonly #retries = new Map<string, RetryHeaders>();
   /** Places of records of delay topics that say the same of a delivery; any one of them stands for the others. */
-  readonly #twins = new Map<string, TopicPartitionOffset[]>();
+  readonly #twins = new Map<string, (TopicPartitionOffset & Pick<RetryHeaders, 'hops'>)[]>();
   readonly #exits = new Map<string, Exit[]>();
   /** When rows that settle a delivery of a record were stored. */
   readonly #settled = new Map<string, number[]>();
@@ -117,7 +117,7 @@ export class Judge implements BrokerWitness, LedgerWitness {
     if (topic === DEAD_LETTERS) return;
     this.#retries.set(place, retry);
     const twins = this.#twins.get(wordsOf(retry)) ?? [];
-    this.#twins.set(wordsOf(retry), [...twins, { topic, partition, offset }]);
+    this.#twins.set(wordsOf(retry), [...twins, { topic, partition, offset, hops: retry.hops }]);
     this.#checkCount(origin, retry, place);
   }
 
@@ -290,23 +290,26 @@ export class Judge implements BrokerWitness, LedgerWitness {
     return retry !== undefined && this.#hasTwin(place, retry);
   }
 
-  /** Another record says the same, and waits to be read or has been dealt with. */
+  /**
+   * Another record says the same, and waits to be read or has been dealt with. One of another number of hops has not
+   * been dealt with by its hop, which may have made the very record that is asked about.
+   */
   #hasTwin(place: string, retry: RetryHeaders): boolean {
-    return (this.#twins.get(wordsOf(retry)) ?? []).some(({ topic, partition, offset }) => {
+    return (this.#twins.get(wordsOf(retry)) ?? []).some(({ topic, partition, offset, hops }) => {
       const other = `${placeOf(topic, partition)}/${String(offset)}`;
       if (other === place) return false;
       const key = `${other} ${retry.deliveryId}`;
       return (
         offset >= this.broker.committedOf({ topic, partition }) ||
         this.#settled.has(key) ||
-        (this.#exits.get(key) ?? []).some(({ how }) => how === 'hop')
+        (hops === retry.hops && (this.#exits.get(key) ?? []).some(({ how }) => how === 'hop'))
       );
     });
   }
 }
 
-function wordsOf({ deliveryId, attempts, dueMs, hops }: RetryHeaders): string {
-  return `${deliveryId} ${String(attempts)} ${String(dueMs)} ${String(hops)}`;
+function wordsOf({ deliveryId, attempts, dueMs }: RetryHeaders): string {
+  return `${deliveryId} ${String(attempts)} ${String(dueMs)}`;
 }
 
 function placeOfRow(row: Row): string {

@@ -52,8 +52,8 @@ export const PLANTED: readonly (readonly [what: string, parts: () => Promise<Par
     'takes itself for the owner when it had admitted nothing',
     () =>
       variantOf<{ Committer: typeof Committer }>('ingest/committer.ts', [
-        'onAnswer(false);',
-        'onAnswer(true);',
+        'this.#tell(false);',
+        'this.#tell(true);',
       ]),
   ],
   [
@@ -61,9 +61,7 @@ export const PLANTED: readonly (readonly [what: string, parts: () => Promise<Par
     () =>
       Promise.resolve({
         recoverDeliveries: (_parts, partitions) =>
-          Promise.resolve(
-            partitions.map(() => ({ deliveryIds: new Map<number, Set<string>>(), lastOffset: -1 })),
-          ),
+          Promise.resolve(partitions.map(() => ({ deliveryIds: new Map() }))),
       }),
   ],
   [
@@ -105,8 +103,8 @@ export const PLANTED: readonly (readonly [what: string, parts: () => Promise<Par
     'delivers a retry when its topic releases it, however long it has to wait',
     () =>
       variantOf<{ Intake: typeof Intake }>('ingest/intake.ts', [
-        '!retries.isHopNeeded(note.dueMs, nowMs)',
-        'Number.isFinite(nowMs)',
+        'retries.isHopNeeded(note.dueMs, nowMs)',
+        'Number.isNaN(nowMs)',
       ]),
   ],
   [

@@ -1,7 +1,6 @@
 import type { Dispatcher } from 'undici';
-import { DeadlineWheel, type Deadlined } from '../../src/deliver/deadline-wheel.ts';
 import type { Exchange } from '../../src/deliver/exchange.ts';
-import { Origin as HttpOrigin, type HttpClient } from '../../src/deliver/http-client.ts';
+import { Origin, type HttpClient } from '../../src/deliver/http-client.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import type { FieldMapping } from '../../src/domain/event.ts';
 import type { SeenEvents } from '../../src/duplicates/seen-events.ts';
@@ -11,6 +10,7 @@ import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
 import type { Delivery } from '../../src/lanes/delivery.ts';
 import { Endpoint } from '../../src/lanes/endpoint.ts';
 import type { EventReader } from '../../src/lanes/event-reader.ts';
+import { FreshDeliveries } from '../../src/lanes/fresh-deliveries.ts';
 import { Lane } from '../../src/lanes/lane.ts';
 import { LedgerEntries } from '../../src/lanes/ledger-entries.ts';
 import { Outbox } from '../../src/lanes/outbox.ts';
@@ -20,7 +20,7 @@ import { Tenants } from '../../src/lanes/tenants.ts';
 import { BucketChain } from '../../src/limit/bucket-chain.ts';
 import { createLaneCounters, LaneCounters } from '../../src/observability/lane-counters.ts';
 import { RouteTable } from '../../src/route/route-table.ts';
-import { eventOf as laneEventOf, type UndiciHandler } from '../lanes/lane-parts.ts';
+import { clientOf as laneClientOf, eventOf as laneEventOf, type UndiciHandler } from '../lanes/lane-parts.ts';
 import { destinations, eventOf } from './scenario.ts';
 
 /** So little that some ids are forgotten, and so short that some are told too late. */
@@ -53,6 +53,7 @@ export function composeLane({
   onRequest,
 }: LaneSurroundings): SimulatedLane {
   const counters = new LaneCounters(createLaneCounters(destinations.length));
+  const fresh = new FreshDeliveries();
   const client = clientOf(clock, onRequest);
   const outbox = new Outbox(post);
   const entries = new LedgerEntries(outbox, clock, { instance, lane: 0 });
@@ -93,7 +94,7 @@ export function composeLane({
           client.origin(destination.origin),
           new Endpoint(destination, new BucketChain(null, null, null), random, []),
           load,
-          { destination: counters.destination(destinations.indexOf(destination)), lane: counters },
+          { destination: counters.destination(destinations.indexOf(destination)), lane: counters, fresh },
           attempts,
           clocks,
         ),
@@ -111,33 +112,22 @@ export function composeLane({
     entries,
     outbox,
     counters,
+    fresh,
     onShare: () => undefined,
   });
   return { lane, counters };
 }
 
 function clientOf(clock: Clock, onRequest: LaneSurroundings['onRequest']): HttpClient {
-  const wheel = new DeadlineWheel(WHEEL_SLOT_MS, 64, clock.monotonicMs());
   const dispatch = (_options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean => {
     onRequest((handler as unknown as Exchange<Delivery>).context, handler as UndiciHandler);
     return true;
   };
-  const origin = new HttpOrigin(() => ({ dispatch }) as never, CONNECTIONS);
-  return {
-    watch: (entry: Deadlined) => {
-      wheel.add(entry);
-    },
-    unwatch: (entry: Deadlined) => {
-      wheel.remove(entry);
-    },
-    tick: (nowMs: number) => {
-      wheel.advance(nowMs);
-    },
-    origin: () => origin,
-    get inFlight() {
-      return origin.inUse;
-    },
-  } as unknown as HttpClient;
+  return laneClientOf(
+    new Origin(() => ({ dispatch }) as never, CONNECTIONS),
+    clock.monotonicMs(),
+    WHEEL_SLOT_MS,
+  );
 }
 
 function readPlainly(record: Parameters<EventReader['read']>[0]): ReturnType<EventReader['read']> {

@@ -34,6 +34,11 @@ describe('HTTP receivers', () => {
         { name: 'sequence', behaviour: { statuses: [503, 429, 204] } },
         { name: 'flaky', behaviour: { failPercent: 5 }, seed: 7, recording: { body: 'none' } },
         { name: 'changing' },
+        {
+          name: 'throttling',
+          behaviour: { failPercent: 100, failStatus: 429, failHeaders: { 'retry-after': '2' } },
+          recording: { headers: ['webhook-timestamp'] },
+        },
       ],
     });
   });
@@ -62,6 +67,17 @@ describe('HTTP receivers', () => {
       bodyBytes: 1_400_000,
       body: createHash('sha256').update(body).digest('hex'),
     });
+  });
+
+  test('headers of failing answers go with these alone, and whoever asks hears of the next success', async () => {
+    const url = receiver.url('throttling');
+    const answered = receiver.nextAnswered('throttling');
+    // The question goes another way than the requests.
+    await receiver.counts();
+    expect((await post(url, 'dlv_1')).headers.get('retry-after')).toBe('2');
+    await receiver.setBehaviour('throttling', { failStatus: 429, failHeaders: { 'retry-after': '2' } });
+    expect((await post(url, 'dlv_1')).headers.get('retry-after')).toBeNull();
+    expect(await answered).toEqual({ 'webhook-timestamp': '7' });
   });
 
   test('requests can be read on from an index, and counted by path', async () => {

@@ -1,4 +1,7 @@
-import { startNodeChild } from './process.ts';
+import { appendFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import { startChild } from './process.ts';
 import type { Child } from './process.ts';
 import { supportFile } from './repository.ts';
 import { temporaryDirectory } from './temp.ts';
@@ -9,6 +12,11 @@ export interface ClickHouseOwnerOptions {
   readonly dir?: string;
   /** Port of 127.0.0.1; any free one by default. */
   readonly port?: number;
+  /**
+   * Puts the data on a disk of its own and of so many bytes, in memory, seen by this process alone. It is gone when the
+   * process ends. Takes Linux that lets one make namespaces.
+   */
+  readonly diskBytes?: number;
 }
 
 interface FaultTarget {
@@ -54,6 +62,10 @@ export interface ClickHouseOwner {
   /** Takes all faults back; requests that hang lose their connection. */
   clearFaults(): Promise<void>;
   stats(): Promise<ClickHouseOwnerStats>;
+  /** Leaves no room on the disk of `diskBytes`. */
+  fillDisk(): Promise<void>;
+  /** Takes that back. */
+  freeDisk(): Promise<void>;
   /** SIGSTOP. */
   pause(): void;
   /** SIGCONT. */
@@ -69,7 +81,7 @@ export interface ClickHouseOwner {
 /** Starts the owner process and waits until it serves (about 0.5 s). @throws Error with its output. */
 export async function startClickHouseOwner(options: ClickHouseOwnerOptions = {}): Promise<ClickHouseOwner> {
   const temporary = options.dir === undefined ? await temporaryDirectory('clickhouse') : undefined;
-  const owner = new Owner(options.dir ?? temporary?.path ?? '', options.port ?? 0, temporary);
+  const owner = new Owner(options, temporary);
   try {
     await owner.startAgain();
     return owner;
@@ -82,12 +94,14 @@ export async function startClickHouseOwner(options: ClickHouseOwnerOptions = {})
 class Owner implements ClickHouseOwner {
   readonly dir: string;
   #port: number;
+  readonly #diskBytes: number | null;
   readonly #temporary: TemporaryDirectory | undefined;
   #child: Child | undefined;
 
-  constructor(dir: string, port: number, temporary: TemporaryDirectory | undefined) {
-    this.dir = dir;
-    this.#port = port;
+  constructor({ dir, port, diskBytes }: ClickHouseOwnerOptions, temporary: TemporaryDirectory | undefined) {
+    this.dir = dir ?? temporary?.path ?? '';
+    this.#port = port ?? 0;
+    this.#diskBytes = diskBytes ?? null;
     this.#temporary = temporary;
   }
 
@@ -101,9 +115,16 @@ class Owner implements ClickHouseOwner {
 
   async startAgain(): Promise<void> {
     if (this.#child?.isRunning()) throw new Error('the ClickHouse owner is running');
-    const { child, ready } = await startNodeChild(supportFile('clickhouse-owner-process.mjs'), {
+    const script = supportFile('clickhouse-owner-process.mjs');
+    const [command, ...args] = [
+      ...(this.#diskBytes === null ? [] : onDiskOf(this.#diskBytes, this.dir)),
+      process.execPath,
+      ...[script, this.dir, String(this.#port)],
+    ] as [string, ...string[]];
+    const { child, ready } = await startChild({
       name: 'ClickHouse owner',
-      args: [this.dir, String(this.#port)],
+      command,
+      args,
       ready: /ready on http:\/\/127\.0\.0\.1:(\d+)/,
       readyTimeoutMs: 30_000,
     });
@@ -123,6 +144,24 @@ class Owner implements ClickHouseOwner {
     return JSON.parse(await this.#control('GET', '/_stats')) as ClickHouseOwnerStats;
   }
 
+  async fillDisk(): Promise<void> {
+    const piece = Buffer.alloc(64 * 1024);
+    try {
+      for (;;) await appendFile(this.#filler, piece);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+
+  freeDisk(): Promise<void> {
+    return rm(this.#filler);
+  }
+
+  /** By way of the process, since nobody else sees its disk. */
+  get #filler(): string {
+    return path.join(`/proc/${this.pid}/root`, this.dir, 'filler');
+  }
+
   pause(): void {
     this.#process().pause();
   }
@@ -140,10 +179,10 @@ class Owner implements ClickHouseOwner {
     await this.#temporary?.remove();
   }
 
-  async #control(method: string, path: string, body?: string): Promise<string> {
-    const response = await fetch(this.url + path, { method, ...(body === undefined ? {} : { body }) });
+  async #control(method: string, route: string, body?: string): Promise<string> {
+    const response = await fetch(this.url + route, { method, ...(body === undefined ? {} : { body }) });
     const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    if (!response.ok) throw new Error(`${method} ${route}: ${response.status} ${text}`);
     return text;
   }
 
@@ -151,4 +190,10 @@ class Owner implements ClickHouseOwner {
     if (this.#child === undefined) throw new Error('the ClickHouse owner was never started');
     return this.#child;
   }
+}
+
+/** What a command is to be preceded by to run on a disk of its own, which hides what is in the directory. */
+function onDiskOf(bytes: number, directory: string): string[] {
+  const mount = 'mount -t tmpfs -o "size=$0" none "$1" && shift && exec "$@"';
+  return ['unshare', '--map-root-user', '--mount', 'sh', '-c', mount, String(bytes), directory];
 }

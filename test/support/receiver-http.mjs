@@ -34,6 +34,8 @@ export class HttpReceiver {
   #times = new Map();
   #random;
   #unrecorded = 0;
+  /** Asked for the next request that is answered with 2xx. @type {((headers: string) => void)[]} */
+  #asked = [];
   /** @type {any} */
   #socket;
 
@@ -90,6 +92,11 @@ export class HttpReceiver {
   setBehaviour(behaviour, path) {
     if (path === undefined) this.#behaviour = behaviour;
     else this.#ofPath.set(path, behaviour);
+  }
+
+  /** @param {(headers: string) => void} tell as JSON */
+  onceAnswered(tell) {
+    this.#asked.push(tell);
   }
 
   /** @param {Recording} recording */
@@ -159,10 +166,24 @@ export class HttpReceiver {
       this.#unrecorded += 1;
     }
     if (answer.hang) return;
-    if (answer.delayMs === 0) return send(response, answer, state);
+    if (answer.delayMs === 0) return this.#answer(response, answer, state, head);
     setTimeout(() => {
-      send(response, answer, state);
+      this.#answer(response, answer, state, head);
     }, answer.delayMs);
+  }
+
+  /**
+   * @param {any} response
+   * @param {Answer} answer
+   * @param {{ aborted: boolean }} state
+   * @param {Head} head
+   */
+  #answer(response, answer, state, head) {
+    send(response, answer, state);
+    if (this.#asked.length === 0 || answer.status < 200 || answer.status > 299) return;
+    const asked = this.#asked;
+    this.#asked = [];
+    for (const tell of asked) tell(head.headers ?? '{}');
   }
 
   /**
@@ -176,7 +197,9 @@ export class HttpReceiver {
     if (behaviour.retryAfterDateMs !== undefined) {
       headers.push(['retry-after', new Date(Date.now() + behaviour.retryAfterDateMs).toUTCString()]);
     }
-    return { status: this.#status(behaviour, head.webhookId), body, headers, delayMs, hang };
+    const status = this.#status(behaviour, head.webhookId);
+    if (status === behaviour.failStatus) headers.push(...Object.entries(behaviour.failHeaders ?? {}));
+    return { status, body, headers, delayMs, hang };
   }
 
   /**

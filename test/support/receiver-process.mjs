@@ -10,6 +10,7 @@
  *   GET  /paths?name=                  requests by path
  *   GET  /connections?name=            connections accepted, of a fault receiver
  *   GET  /requests?name=&from=         requests from the given one on, a JSON array a line
+ *   GET  /next-answered?name=          the recorded headers of the next request that is answered with 2xx, after its answer
  *   POST /behaviour?name=[&path=]      a Behaviour
  *   POST /recording?name=              a Recording
  *   POST /clear                        forgets all requests
@@ -72,6 +73,8 @@ async function serve(request, response) {
     response.end(JSON.stringify(receiver instanceof FaultReceiver ? receiver.connections : 0));
   } else if (action === 'GET /requests') {
     await sendRequests(receiverOf(name), Number(url.searchParams.get('from') ?? 0), response);
+  } else if (action === 'GET /next-answered') {
+    httpReceiverOf(name).onceAnswered((headers) => response.end(headers));
   } else if (action === 'POST /clear') {
     for (const receiver of receivers.values()) receiver.clear();
     response.end();

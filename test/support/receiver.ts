@@ -10,6 +10,8 @@ export interface Behaviour {
   /** Share of requests, at random from the port's seed, that get `failStatus` (503). */
   readonly failPercent?: number;
   readonly failStatus?: number;
+  /** Of answers with `failStatus` alone, added to `headers`. */
+  readonly failHeaders?: Readonly<Record<string, string>>;
   readonly delayMs?: number;
   /** Of the answer, e.g. `{ 'retry-after': '1' }`. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -101,6 +103,8 @@ export interface Receiver {
   connections(name: string): Promise<number>;
   /** Recorded requests in order of arrival, from the given index on. */
   requests(name: string, from?: number): Promise<ReceivedRequest[]>;
+  /** The recorded headers of the request that is answered next with 2xx, right after its answer. */
+  nextAnswered(name: string): Promise<Readonly<Record<string, string>>>;
   /** Replaces the behaviour of a receiver, or of one path of it, for requests from now on. */
   setBehaviour(name: string, behaviour: Behaviour, path?: string): Promise<void>;
   setRecording(name: string, recording: RecordingOptions): Promise<void>;
@@ -177,6 +181,10 @@ class ReceiverProcess implements Receiver {
       requests.push({ monotonicUs, wallUs, path, webhookId, status, bodyBytes, body, headers });
     }
     return requests;
+  }
+
+  async nextAnswered(name: string): Promise<Readonly<Record<string, string>>> {
+    return (await (await this.#ask(`/next-answered?${search({ name })}`)).json()) as Record<string, string>;
   }
 
   async setBehaviour(name: string, behaviour: Behaviour, path?: string): Promise<void> {

@@ -100,7 +100,14 @@ class Simulation {
           descriptors: 100,
           openRecords: 1_000,
         },
-        required: { crashesInFlight: 1, rebalances: 1, duplicates: 1, deadLetters: 1, openBreakers: 1 },
+        required: {
+          crashesInFlight: 1,
+          rebalances: 1,
+          duplicates: 1,
+          deadLetters: 1,
+          openBreakers: 1,
+          killPoints: 1,
+        },
       },
       produced: this.#produced,
       requests: this.#requests,
@@ -138,7 +145,7 @@ class Simulation {
     const stopMs = 8_500 + this.#below(2_000);
     return [
       { what: 'ledger_down', process: '', fromMs: downMs, toMs: downMs + 1_200 },
-      { what: 'kill', process: 'p1', fromMs: killMs, toMs: killMs },
+      { what: 'kill', process: 'p1', point: 'answered', fromMs: killMs, toMs: killMs },
       { what: 'stop', process: 'p2', fromMs: stopMs, toMs: stopMs + 7_000 },
     ];
   }
@@ -375,7 +382,7 @@ class Simulation {
 function destination(id: string, change: Partial<DestinationFacts>): DestinationFacts {
   return {
     ...{ id, tenant: '*', types: null, maxAttempts: 5, backoffMs: [1_000], maxRetryAfterMs: 60_000 },
-    ...{ rate: null, isOrdered: false, breakerOpenMs: null, isHealthy: true },
+    ...{ rate: null, isOrdered: false, breakerOpenMs: null, mayPause: false, isHealthy: true },
     ...change,
   };
 }

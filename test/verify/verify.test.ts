@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { History, LedgerRow, ReceivedRequest } from '../../src/verify/history.ts';
+import type { Fault, History, LedgerRow, ReceivedRequest } from '../../src/verify/history.ts';
 import { INVARIANTS } from '../../src/verify/finding.ts';
 import type { InvariantId } from '../../src/verify/finding.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -239,6 +239,10 @@ const MUTATIONS: Readonly<Record<InvariantId, Readonly<Record<string, Mutation>>
   },
   I16: {
     'no breaker that opened': (history) => ({ ...history, breakers: [] }),
+    'no kill at a named point': (history) => ({
+      ...history,
+      faults: history.faults.map(({ point: _, ...fault }) => fault),
+    }),
     'no crash in flight': (history) => ({
       ...history,
       faults: history.faults.map((fault) => ({
@@ -270,6 +274,79 @@ describe.each(Object.entries(MUTATIONS))('%s', (id, mutations) => {
 test('a run that saw too little is invalid, not held', () => {
   const { state } = verify({ ...simulatedHistory(3), breakers: [] });
   expect(state).toBe('invalid');
+});
+
+/** A process that stood still goes on with an attempt, after another process has delivered. */
+function withLateRequest(history: History, begunBeforeStopMs: number): History {
+  const stop = history.faults.find(({ what }) => what === 'stop') as Fault;
+  const disturbed = disturbedIds({ ...history, faults: history.faults.filter((fault) => fault !== stop) });
+  const delivered = history.requests.find(
+    ({ destination, status, process, atMs, deliveryId }) =>
+      destination === 'picky' &&
+      status === 200 &&
+      process !== stop.process &&
+      atMs > stop.fromMs &&
+      atMs < stop.toMs &&
+      !disturbed.has(deliveryId),
+  );
+  const row = history.ledger.find(({ deliveryId }) => deliveryId === delivered?.deliveryId);
+  if (delivered === undefined || row === undefined) throw new Error('nothing fits');
+  const { process, fromMs, toMs } = stop;
+  const attemptedAtMs = fromMs - begunBeforeStopMs;
+  const late = { ...row, process, attemptedAtMs, durationMs: toMs + 30 - attemptedAtMs };
+  return {
+    ...history,
+    requests: [...history.requests, { ...delivered, process, atMs: toMs + 20 }],
+    ledger: [...history.ledger, late],
+  };
+}
+
+test('an attempt in whose midst its process stood still may arrive when it goes on', () => {
+  const { findings, state } = verify(withLateRequest(simulatedHistory(1), 5));
+  expect(findings.filter((finding) => finding.state !== 'held').map(({ id }) => id)).toEqual([]);
+  expect(state).toBe('held');
+});
+
+test('an attempt that begins when a process goes on again is no such', () => {
+  const { findings } = verify(withLateRequest(simulatedHistory(1), -6_900));
+  expect(findings.find(({ id }) => id === 'I7')?.state).toBe('violated');
+});
+
+test('an attempt that ended without an answer takes no request from the one after it', () => {
+  const history = simulatedHistory(1);
+  const calm = new Set(undisturbed(history).flat().map(idOf));
+  const row = history.ledger.find(
+    ({ deliveryId, destination, outcome }) =>
+      destination === 'picky' && outcome === 'delivered' && calm.has(deliveryId),
+  );
+  if (row === undefined) throw new Error('nothing fits');
+  // Its request never arrived; it ended so shortly before that the clocks can't tell.
+  const attemptedAtMs = row.attemptedAtMs - 30;
+  const unanswered = { ...row, attemptedAtMs, durationMs: 5, status: 0, outcome: 'retrying', isFinal: false };
+  const { findings } = verify({ ...history, ledger: [...history.ledger, unanswered] });
+  expect(findings.find(({ id }) => id === 'I10')?.state).toBe('held');
+});
+
+test('a copy of a waiting retry is explained by a fault of the process that had its partition, and of no other', () => {
+  const KILL_MS = 20_000;
+  // From the stop on all is with p1: see the simulator.
+  const around = Array.from({ length: RUNS }, (_, seed) => simulatedHistory(seed + 1)).flatMap((history) =>
+    undisturbed(history)
+      .filter(([first, ...rest]) => (first?.atMs ?? Infinity) < KILL_MS - 600 && rest.at(-1)?.status === 200)
+      .filter((requests) => (requests.at(-1)?.atMs ?? 0) > KILL_MS + 600)
+      .map((requests) => ({ history, last: requests.at(-1) as ReceivedRequest })),
+  );
+  const found = around.find(({ last }) => last.destination === 'flaky');
+  if (found === undefined) throw new Error('nothing fits');
+  const { history, last } = found;
+  const requests = [...history.requests, { ...last, atMs: last.atMs + 400 }];
+  const stateAfterKillOf = (process: string): string | undefined => {
+    const kill: Fault = { what: 'kill', process, fromMs: KILL_MS, toMs: KILL_MS };
+    const { findings } = verify({ ...history, requests, faults: [...history.faults, kill] });
+    return findings.find(({ id }) => id === 'I7')?.state;
+  };
+  expect(stateAfterKillOf('p1')).toBe('held');
+  expect(stateAfterKillOf('p2')).toBe('violated');
 });
 
 test('tells what each fault repeated', () => {

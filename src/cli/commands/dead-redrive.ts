@@ -4,13 +4,13 @@ import type { Config } from '../../config/config.ts';
 import { delayTopicName } from '../../domain/delay-topic.ts';
 import { redrive } from '../../dead/apply.ts';
 import type { Redriven } from '../../dead/apply.ts';
-import { Pace } from '../../dead/pace.ts';
 import type { DeadLetterPlan } from '../../dead/plan.ts';
 import { whyNotRedrivable } from '../../dead/retry-record.ts';
 import type { RetryRecord } from '../../dead/retry-record.ts';
 import { systemClock } from '../../domain/clock.ts';
 import { UserError } from '../../domain/errors.ts';
 import type { KafkaProducer } from '../../kafka/producer.ts';
+import { TokenBucket } from '../../limit/token-bucket.ts';
 import { encodeRetryHeaders } from '../../retry/retry-headers.ts';
 import type { CommandContext } from '../command-context.ts';
 import { configOf, configOption } from '../config-option.ts';
@@ -31,6 +31,8 @@ interface Options extends ChangeOptions {
 
 const DEFAULT_RATE_PER_SECOND = 50;
 const QUEUE_FULL_DELAY_MS = 10;
+/** A timer that woke late is made up for to this much of the rate; more would be a burst. */
+const CATCH_UP_SECONDS = 0.02;
 
 export function addDeadRedrive(dead: Command, context: CommandContext): void {
   addFilterOptions(dead.command('redrive'))
@@ -118,7 +120,7 @@ async function carryOut(
       mark: (letters, state) => dead.marks.mark(letters, state),
       handOver: (record) => handOver(producer, topic, record),
       encodeHeaders: encodeRetryHeaders,
-      pace: new Pace(rate, systemClock),
+      bucket: new TokenBucket(rate, 1 + rate * CATCH_UP_SECONDS),
       clock: systemClock,
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
       stop: signals.stop,

@@ -7,89 +7,43 @@ import type { ScanParts, Span } from '../../dead/scan.ts';
 import { systemClock } from '../../domain/clock.ts';
 import { UserError } from '../../domain/errors.ts';
 import type { TopicReader } from '../../kafka/topic-reader.ts';
-import type { Ledger } from '../../ledger/client.ts';
+import { openConnected } from '../connect.ts';
+import type { Connected } from '../connect.ts';
 import { LedgerMarks } from './ledger-marks.ts';
 
 /** The dead-letter topic and the ledger, opened for one command. */
-export interface DeadLetters extends ScanParts {
+export interface DeadLetters extends ScanParts, Connected {
   readonly topic: string;
-  readonly brokers: string;
-  readonly reader: TopicReader;
-  readonly ledger: Ledger;
   readonly marks: LedgerMarks;
   /** All that the topic holds now. */
   spans(): Promise<readonly Span[]>;
   /** @throws UserError for a place that the topic does not have, or no longer. */
   spansOf(places: readonly Place[]): Promise<readonly Span[]>;
-  close(): Promise<void>;
 }
 
 /** @throws UserError when the configuration names no system that is there without a dispatcher's process. */
 export async function openDeadLetters(config: Config): Promise<DeadLetters> {
-  const brokers = assertReachable(config);
-  // Loaded only now, so that a wrong option is told without native modules.
-  const [{ TopicReader }, { consumerProperties }, { openLedger }] = await Promise.all([
-    import('../../kafka/topic-reader.ts'),
-    import('../../kafka/properties.ts'),
-    import('../../ledger/client.ts'),
-  ]);
+  const connected = await openConnected(config, 'no dead letters to read');
+  const { reader, ledger } = connected;
   const topic = config.kafka.deadLetterTopic;
-  const ledger = await openLedger(config.clickhouse);
-  try {
-    await assertUsable(ledger);
-    const reader = await TopicReader.open(consumerProperties(config.kafka, brokers));
-    const instance = `dead-${hostname()}-${process.pid}`;
-    return {
-      topic,
-      brokers,
-      reader,
+  const instance = `dead-${hostname()}-${process.pid}`;
+  return {
+    ...connected,
+    topic,
+    marks: new LedgerMarks({
       ledger,
-      marks: new LedgerMarks({
-        ledger,
-        topic,
-        instance,
-        clock: systemClock,
-        destinations: config.destinations,
-      }),
-      letters: { read: (span, onRecords) => reader.read(topic, span, onRecords) },
-      spans: () => allSpans(reader, topic),
-      spansOf: async (places) => {
-        assertThere(places, await allSpans(reader, topic), topic);
-        return spansOf(places);
-      },
-      close: async () => {
-        await reader.close();
-        await ledger.close();
-      },
-    };
-  } catch (error) {
-    await ledger.close();
-    throw error;
-  }
-}
-
-function assertReachable({ kafka, clickhouse }: Config): string {
-  if (kafka.brokers === null)
-    throw new UserError([
-      'no dead letters to read: kafka.brokers is not set, and the embedded broker is only inside a running `start`',
-    ]);
-  if (clickhouse.url === null && clickhouse.embeddedPath === null)
-    throw new UserError([
-      'no ledger to read: set clickhouse.url (or clickhouse.embeddedPath, for when no dispatcher has it open); without both the ledger is only inside a running `start`',
-    ]);
-  return kafka.brokers;
-}
-
-/** @throws UserError when the ledger does not answer, or has no columns for what is asked of it. */
-async function assertUsable(ledger: Ledger): Promise<void> {
-  try {
-    await ledger.query('SELECT retry_topic FROM attempts LIMIT 0');
-  } catch (error) {
-    const message = error instanceof Error ? error.message.replace(/\s+/g, ' ') : String(error);
-    throw new UserError([
-      `ledger ${ledger.database}: ${message} (\`eventdispatch migrate\` makes its tables, or brings them up to date)`,
-    ]);
-  }
+      topic,
+      instance,
+      clock: systemClock,
+      destinations: config.destinations,
+    }),
+    letters: { read: (span, onRecords) => reader.read(topic, span, onRecords) },
+    spans: () => allSpans(reader, topic),
+    spansOf: async (places) => {
+      assertThere(places, await allSpans(reader, topic), topic);
+      return spansOf(places);
+    },
+  };
 }
 
 async function allSpans(reader: TopicReader, topic: string): Promise<readonly Span[]> {

@@ -2,12 +2,12 @@ import type { Config } from '../../config/config.ts';
 import { UserError } from '../../domain/errors.ts';
 import type { SourceRecord } from '../../domain/record.ts';
 import type { TopicReader } from '../../kafka/topic-reader.ts';
-import type { Ledger } from '../../ledger/client.ts';
 import type { Span } from '../../reconcile/merge.ts';
 import type { PartitionPlan, ReconcileParts } from '../../reconcile/reconcile.ts';
 import type { WaitingRetry } from '../../reconcile/waiting.ts';
 import { delayTopicsOf } from '../../retry/delay-topics.ts';
 import { decodeRetryHeaders } from '../../retry/retry-headers.ts';
+import { openConnected } from '../connect.ts';
 import { ledgerRecords } from './ledger-records.ts';
 import type { Bound } from './options.ts';
 
@@ -24,77 +24,37 @@ export interface Range {
 export interface Reconciled extends Omit<ReconcileParts, 'stop' | 'onProgress'> {
   /** As the partitions are now. @throws UserError for a topic or a partition that is not there. */
   plans(range: Range): Promise<readonly PartitionPlan[]>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** @throws UserError when the configuration names no system that is there without a dispatcher's process. */
 export async function openReconciled(config: Config, topic: string): Promise<Reconciled> {
-  const brokers = assertReachable(config, topic);
-  // Loaded only now, so that a wrong option is told without native modules.
-  const [{ TopicReader }, { consumerProperties }, { openLedger }] = await Promise.all([
-    import('../../kafka/topic-reader.ts'),
-    import('../../kafka/properties.ts'),
-    import('../../ledger/client.ts'),
-  ]);
-  const ledger = await openLedger(config.clickhouse);
-  try {
-    await assertUsable(ledger);
-    const reader = await TopicReader.open(consumerProperties(config.kafka, brokers));
-    return {
-      plans: async (range) => {
-        const plans = await plansOf(reader, range);
-        const isLedgerWhole = await isDrained(config, brokers);
-        return plans.map((plan) => ({ ...plan, isLedgerWhole }));
-      },
-      topic: {
-        offsets: (span, onOffsets) =>
-          reader.read(topic, span, (records) => {
-            onOffsets(records.map(({ offset }) => offset));
-            return Promise.resolve(true);
-          }),
-      },
-      ledger: { records: (span) => ledgerRecords(ledger, topic, span) },
-      delayTopics: {
-        scan: (partition, onRetry) =>
-          scanDelayTopics(reader, [...delayTopicsOf(config.retry).keys()], topic, partition, onRetry),
-      },
-      close: async () => {
-        await reader.close();
-        await ledger.close();
-      },
-    };
-  } catch (error) {
-    await ledger.close();
-    throw error;
-  }
-}
-
-function assertReachable({ kafka, clickhouse, retry }: Config, topic: string): string {
-  if (kafka.brokers === null)
-    throw new UserError([
-      'nothing to reconcile: kafka.brokers is not set, and the embedded broker is only inside a running `start`',
-    ]);
-  if (clickhouse.url === null && clickhouse.embeddedPath === null)
-    throw new UserError([
-      'no ledger to read: set clickhouse.url (or clickhouse.embeddedPath, for when no dispatcher has it open); without both the ledger is only inside a running `start`',
-    ]);
-  if (delayTopicsOf(retry).has(topic))
+  const delayTopics = delayTopicsOf(config.retry);
+  if (delayTopics.has(topic))
     throw new UserError([
       `--topic ${topic}: it is a delay topic; its retries are reconciled with the source topic that they come from`,
     ]);
-  return kafka.brokers;
-}
-
-/** @throws UserError when the ledger does not answer, or has no columns for what is asked of it. */
-async function assertUsable(ledger: Ledger): Promise<void> {
-  try {
-    await ledger.query('SELECT retry_topic FROM attempts LIMIT 0');
-  } catch (error) {
-    const message = error instanceof Error ? error.message.replace(/\s+/g, ' ') : String(error);
-    throw new UserError([
-      `ledger ${ledger.database}: ${message} (\`eventdispatch migrate\` makes its tables, or brings them up to date)`,
-    ]);
-  }
+  const { brokers, reader, ledger, close } = await openConnected(config, 'nothing to reconcile');
+  return {
+    plans: async (range) => {
+      const plans = await plansOf(reader, range);
+      const isLedgerWhole = await isDrained(config, brokers);
+      return plans.map((plan) => ({ ...plan, isLedgerWhole }));
+    },
+    topic: {
+      offsets: (span, onOffsets) =>
+        reader.read(topic, span, (records) => {
+          onOffsets(records.map(({ offset }) => offset));
+          return Promise.resolve(true);
+        }),
+    },
+    ledger: { records: (span) => ledgerRecords(ledger, topic, span) },
+    delayTopics: {
+      scan: (partition, onRetry) =>
+        scanDelayTopics(reader, [...delayTopics.keys()], topic, partition, onRetry),
+    },
+    close,
+  };
 }
 
 /** Whether the overflow topic, if there is one, holds nothing that the ledger does not have. */

@@ -26,6 +26,7 @@ export function verdictLines({ findings, state, tolls, coverage }: Verdict): str
       ]),
     ),
     ...findings.flatMap(exampleLines),
+    ...tollLines(tolls),
     ...histogramLines(tolls),
     `seen: ${Object.entries(coverage)
       .map(([name, count]) => `${name} ${grouped(count)}`)
@@ -45,6 +46,34 @@ function exampleLines({ id, examples, violations }: Finding): string[] {
   return [
     ...examples.map((example) => `  ${id}: ${printable(example)}`),
     ...(rest > 0 ? [`  ${id}: … and ${grouped(rest)} more`] : []),
+  ];
+}
+
+/** The faults by kind, kills by their point, and what they repeated. */
+function tollLines(tolls: readonly FaultToll[]): string[] {
+  const kinds = new Map<string, number[]>();
+  for (const { fault, duplicates } of tolls) {
+    const kind = fault.what === 'kill' ? `kill ${fault.point ?? 'at random'}` : fault.what;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), duplicates]);
+  }
+  if (kinds.size === 0) return [];
+  return [
+    tableText(
+      [
+        ['fault', 'left'],
+        ['times', 'right'],
+        ['duplicates', 'right'],
+        ['most of one', 'right'],
+      ],
+      [...kinds]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([kind, counts]) => [
+          kind,
+          grouped(counts.length),
+          grouped(counts.reduce((sum, count) => sum + count, 0)),
+          grouped(Math.max(...counts)),
+        ]),
+    ),
   ];
 }
 

@@ -1,38 +1,8 @@
 /** Proves what `eventdispatch dead` says, in one line and with exit code 2, when it cannot begin. */
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { runProgram } from '../../../src/cli/program.ts';
-import { temporaryDirectory } from '../../support/temp.ts';
-import type { TemporaryDirectory } from '../../support/temp.ts';
+import { expect, test } from 'vitest';
+import { commandUser } from '../command-run.ts';
 
-const DESTINATIONS = "destinations: [{ id: a, tenant: t, url: 'https://h.example' }]\n";
-let folder: TemporaryDirectory;
-
-beforeAll(async () => {
-  folder = await temporaryDirectory('dead');
-});
-afterAll(() => folder.remove());
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-
-async function run(...args: string[]): Promise<{ code: number; err: string; out: string }> {
-  let err = '';
-  let out = '';
-  vi.spyOn(console, 'error').mockImplementation((line) => (err += `${line}\n`));
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((err += String(text)), true));
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((out += String(text)), true));
-  const code = await runProgram(['node', 'eventdispatch', 'dead', ...args], {});
-  vi.restoreAllMocks();
-  return { code, err, out };
-}
-
-function config(text: string): string {
-  const file = path.join(folder.path, 'dead.yaml');
-  writeFileSync(file, text + DESTINATIONS);
-  return file;
-}
+const { run, config } = commandUser('dead');
 
 test.each([[[]], [['list']], [['show']], [['redrive']], [['drop']]])(
   'help of %j has examples',

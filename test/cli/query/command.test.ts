@@ -1,42 +1,12 @@
 /** Proves what `eventdispatch query` says to a user: its list, its answers, and each mistake in one line with exit code 2. */
-import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { runProgram } from '../../../src/cli/program.ts';
+import { expect, test } from 'vitest';
 import { shippedQueries } from '../../../src/cli/query/shipped-queries.ts';
-import { openLedger } from '../../../src/ledger/client.ts';
 import { attemptBytes, TIME_MS } from '../../ledger/sample-rows.ts';
-import { temporaryDirectory } from '../../support/temp.ts';
-import type { TemporaryDirectory } from '../../support/temp.ts';
+import { migratedLedger } from '../../support/ledger.ts';
+import { commandUser } from '../command-run.ts';
 
-const DESTINATIONS = "destinations: [{ id: a, tenant: t, url: 'https://h.example' }]\n";
-let folder: TemporaryDirectory;
-
-beforeAll(async () => {
-  folder = await temporaryDirectory('query');
-});
-afterAll(() => folder.remove());
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-
-async function run(...args: string[]): Promise<{ code: number; err: string; out: string }> {
-  let err = '';
-  let out = '';
-  vi.spyOn(console, 'error').mockImplementation((line) => (err += `${line}\n`));
-  vi.spyOn(console, 'log').mockImplementation((line) => (out += `${line}\n`));
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((err += String(text)), true));
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((out += String(text)), true));
-  const code = await runProgram(['node', 'eventdispatch', 'query', ...args], {});
-  vi.restoreAllMocks();
-  return { code, err, out };
-}
-
-function config(text: string): string {
-  const file = path.join(folder.path, 'query.yaml');
-  writeFileSync(file, text + DESTINATIONS);
-  return file;
-}
+const { folder, run, config } = commandUser('query');
 
 test('--list names every question with its parameters', async () => {
   const { code, out } = await run('--list');
@@ -90,24 +60,14 @@ test.each<[string, string, RegExp]>([
 });
 
 test('a ledger without tables says what makes them; with them it answers in each format', async () => {
-  const embeddedPath = path.join(folder.path, 'ledger');
+  const embeddedPath = path.join(folder(), 'ledger');
   const file = config(`clickhouse: { embeddedPath: '${embeddedPath}' }\n`);
   const unmigrated = await run('channels', '--config', file);
   expect([unmigrated.code, unmigrated.err]).toEqual([
     2,
     expect.stringMatching(/^error: ledger eventdispatch: .*`eventdispatch migrate` makes its tables.*\n$/),
   ]);
-  const ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'eventdispatch',
-    embeddedPath,
-    requestTimeoutMs: 30_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
-  await ledger.migrate();
+  const ledger = await migratedLedger({ embeddedPath });
   const tenant = "o'hara {since:String}";
   await ledger.insert(
     'attempts',

@@ -1,5 +1,5 @@
 import type { Outcome } from '../../../src/domain/outcome.ts';
-import { openLedger, type Ledger } from '../../../src/ledger/client.ts';
+import type { Ledger } from '../../../src/ledger/client.ts';
 import type { AttemptRow, RecordColumns } from '../../../src/ledger/rows.ts';
 import {
   attemptBytes,
@@ -8,6 +8,7 @@ import {
   sampleEvent,
   sampleRecord,
 } from '../../ledger/sample-rows.ts';
+import { migratedLedger } from '../../support/ledger.ts';
 
 /** A row as it was written; the tests work their figures out from these, and from nothing that the ledger says. */
 export interface Written extends AttemptRow {
@@ -62,17 +63,7 @@ export async function seedLedger(): Promise<SeededLedger> {
     else for (const to of destinationsOf(dice)) rows.push(...lifeOf(record, to, dice));
     if (i % 29 !== 0) events.push(record);
   }
-  const ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'eventdispatch',
-    embeddedPath: null,
-    requestTimeoutMs: 30_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
-  await ledger.migrate();
+  const ledger = await migratedLedger();
   await ledger.insert(
     'attempts',
     [attemptBytes(rows.map((row) => ({ record: row.record, row })))],

@@ -1,41 +1,11 @@
 /** Proves what `eventdispatch reconcile` says, in one line and with exit code 2, when it cannot begin. */
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { runProgram } from '../../../src/cli/program.ts';
+import { expect, test } from 'vitest';
 import { closingLine, reportJson, reportLines } from '../../../src/cli/reconcile/show.ts';
 import { ReconcileReport } from '../../../src/reconcile/report.ts';
-import { temporaryDirectory } from '../../support/temp.ts';
-import type { TemporaryDirectory } from '../../support/temp.ts';
+import { commandUser } from '../command-run.ts';
 
-const DESTINATIONS = "destinations: [{ id: a, tenant: t, url: 'https://h.example' }]\n";
 const BROKERS = "kafka: { brokers: '127.0.0.1:1' }\n";
-let folder: TemporaryDirectory;
-
-beforeAll(async () => {
-  folder = await temporaryDirectory('reconcile');
-});
-afterAll(() => folder.remove());
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-
-async function run(...args: string[]): Promise<{ code: number; err: string; out: string }> {
-  let err = '';
-  let out = '';
-  vi.spyOn(console, 'error').mockImplementation((line) => (err += `${line}\n`));
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((err += String(text)), true));
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((out += String(text)), true));
-  const code = await runProgram(['node', 'eventdispatch', 'reconcile', ...args], {});
-  vi.restoreAllMocks();
-  return { code, err, out };
-}
-
-function config(text: string): string {
-  const file = path.join(folder.path, 'reconcile.yaml');
-  writeFileSync(file, text + DESTINATIONS);
-  return file;
-}
+const { run, config } = commandUser('reconcile');
 
 test('its help has examples and says what the exit codes mean', async () => {
   const { code, out } = await run('--help');

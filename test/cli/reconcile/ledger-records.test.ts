@@ -1,11 +1,11 @@
 /** Proves on a real engine what the ledger's rows say of a record: which deliveries ended, left, or ended twice. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ledgerRecords } from '../../../src/cli/reconcile/ledger-records.ts';
-import { openLedger } from '../../../src/ledger/client.ts';
 import type { Ledger } from '../../../src/ledger/client.ts';
 import type { AttemptRow, RecordColumns } from '../../../src/ledger/rows.ts';
 import type { LedgerRecord } from '../../../src/reconcile/standing.ts';
 import { attemptBytes, TIME_MS } from '../../ledger/sample-rows.ts';
+import { migratedLedger } from '../../support/ledger.ts';
 
 const TOPIC = 'contacts';
 let ledger: Ledger;
@@ -37,17 +37,7 @@ const ROWS: Readonly<Record<number, readonly Row[]>> = {
 };
 
 beforeAll(async () => {
-  ledger = await openLedger({
-    url: null,
-    username: 'default',
-    password: '',
-    database: 'eventdispatch',
-    embeddedPath: null,
-    requestTimeoutMs: 30_000,
-    cluster: null,
-    ttl: { eventsMs: null, attemptsMs: null, rollupsMs: null },
-  });
-  await ledger.migrate();
+  ledger = await migratedLedger();
   const samples = Object.entries(ROWS).flatMap(([offset, rows]) =>
     rows.map(({ instance = 'host-1', ...row }, index) => ({
       record: { topic: TOPIC, partition: 3, offset: Number(offset), instance },
