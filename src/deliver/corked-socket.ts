@@ -2,13 +2,6 @@ import type { Socket } from 'node:net';
 
 /** Above this a body is not worth copying, and what is corked is gathered by node. */
 const MOST_COPIED_BYTES = 16 * 1024;
-const SCRATCH_BYTES = 32 * 1024;
-
-/**
- * Where head and body are put together, for all sockets of the thread: what the kernel takes at once is not looked at
- * again. A buffer for each request instead cost an eighth of all of a delivery, most of it in the garbage collector.
- */
-let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 
 /**
  * Makes a socket send what is written between `cork` and `uncork`, a request's
@@ -22,19 +15,6 @@ export function mergeCorkedWrites(socket: Socket): void {
   let head = '';
   let parts = 0;
   let body: Buffer | null = null;
-  /** Whether the kernel took the last request as it was written: not over TLS, nor when the receiver reads slowly. */
-  let tookAtOnce = true;
-  const send = (text: string, rest: Buffer): void => {
-    const bytes = text.length + rest.length;
-    const isShared = tookAtOnce && bytes <= scratch.length;
-    const merged = isShared ? scratch.subarray(0, bytes) : Buffer.allocUnsafe(bytes);
-    merged.write(text, 0, 'latin1');
-    merged.set(rest, text.length);
-    write(merged);
-    tookAtOnce = socket.writableLength === 0;
-    // The socket holds on to it until it has been sent.
-    if (isShared && !tookAtOnce) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-  };
   const flush = (): void => {
     if (parts === 0) return;
     const text = head;
@@ -51,7 +31,10 @@ export function mergeCorkedWrites(socket: Socket): void {
       write(rest);
       return;
     }
-    send(text, rest);
+    const merged = Buffer.allocUnsafe(text.length + rest.length);
+    merged.write(text, 0, 'latin1');
+    merged.set(rest, text.length);
+    write(merged);
   };
   socket.cork = () => {
     corked++;

@@ -115,7 +115,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
       delivery.record.detach();
       return;
     }
-    this.#countIn(delivery);
+    this.#countIn();
     this.#enqueue(delivery);
   }
 
@@ -145,7 +145,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   addDelayed(delivery: Delivery): void {
     this.#delayed--;
     delivery.queuedAtMs = this.#clocks.alarm.nowMs();
-    this.#countIn(delivery);
+    this.#countIn();
     this.#enqueue(delivery);
   }
 
@@ -160,7 +160,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     if (next === null) return;
     next.holdsKey = true;
     this.#countBehindKeys(-1);
-    this.#countIn(next);
+    this.#countIn();
     this.#listOf(next).append(next);
   }
 
@@ -232,23 +232,21 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
       for (let left = list.length; left > 0; left--) {
         const delivery = list.shift();
         if (delivery.record.origin.assignment.ended) {
-          this.#countOut(delivery);
+          this.#countOut();
           this.#sender.refuse(delivery, 'abandoned');
         } else list.append(delivery);
       }
     }
   }
 
-  #countIn({ queuedAtMs }: Delivery): void {
-    const { lane, fresh } = this.counters;
-    fresh.enter(queuedAtMs);
+  #countIn(): void {
+    const { lane } = this.counters;
     lane.add(laneSlots.queuedDeliveries);
     if (this.#load.add()) lane.add(laneSlots.backloggedDeliveries);
   }
 
-  #countOut({ queuedAtMs }: Delivery): void {
-    const { lane, fresh } = this.counters;
-    fresh.leave(queuedAtMs);
+  #countOut(): void {
+    const { lane } = this.counters;
     lane.add(laneSlots.queuedDeliveries, -1);
     if (this.#load.remove()) lane.add(laneSlots.backloggedDeliveries, -1);
     this.#unpark();
@@ -307,13 +305,13 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
 
   #refuse(list: DeliveryList, why: Refusal): void {
     const delivery = list.shift();
-    this.#countOut(delivery);
+    this.#countOut();
     this.#sender.refuse(delivery, why);
   }
 
   #send(list: DeliveryList, ticket: number): void {
     const delivery = list.shift();
-    this.#countOut(delivery);
+    this.#countOut();
     delivery.ticket = ticket;
     this.inFlight++;
     if (delivery.isRetry) {

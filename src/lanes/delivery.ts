@@ -5,14 +5,12 @@ import type { DestinationCounters, LaneCounters } from '../observability/lane-co
 import type { OfKey } from '../schedule/key-order.ts';
 import type { Due } from './alarm.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { FreshDeliveries } from './fresh-deliveries.ts';
 import type { OpenRecord } from './open-record.ts';
 
-/** What a queue counts into: its destination's counters, its lane's, and what waits in the lane and came lately. */
+/** What a queue counts into: its destination's counters and its lane's. */
 export interface QueueCounters {
   readonly destination: DestinationCounters;
   readonly lane: LaneCounters;
-  readonly fresh: FreshDeliveries;
 }
 
 /** The queue a delivery belongs to, as the delivery and those who work on it know it: `DeliveryQueue`. */

@@ -15,7 +15,6 @@ import { BatchReader } from './batch-reader.ts';
 import { BatchRepacker } from './batch-repacker.ts';
 import { Delivery } from './delivery.ts';
 import type { EventReader } from './event-reader.ts';
-import type { FreshDeliveries } from './fresh-deliveries.ts';
 import { badEvent } from './handovers.ts';
 import type { LedgerEntries } from './ledger-entries.ts';
 import { OpenRecord, type LaneAssignment } from './open-record.ts';
@@ -26,18 +25,14 @@ import type { Tenant, Tenants } from './tenants.ts';
 import type { TenantLoad } from './tenant-load.ts';
 
 /**
- * Records are decoded when fewer deliveries than the first wait for their turn, those of slow destinations left out,
- * until there are as many as the second: in bursts, since code that has just run is in the processor's caches still
- * (with one decoded for each that left, a delivery cost a tenth more). What is ahead stays packed, since a thousand
- * decoded events that wait are a thousand objects the garbage collector copies from generation to generation.
+ * Records are decoded while fewer deliveries than this wait for their turn, those of slow destinations left out. What
+ * is ahead stays packed, since a thousand decoded events that wait are a thousand
+ * objects the garbage collector copies from generation to generation.
  */
-const FEW_WAITING = 64;
-const MOST_WAITING = 256;
-/** Where fewer leave from tick to tick, all that waits may stand still: what came lately, too. */
-const FEW_LEFT = 32;
+const WAITING_DELIVERIES = 128;
 /**
- * How many records a tick decodes at most where all that waits stands still, so that tenants
- * whose destinations are slow hold up the others of their lane for a moment only.
+ * How many records a tick decodes whatever waits, so that tenants whose
+ * destinations are slow hold up the others of their lane for a moment only.
  */
 const RECORDS_PER_TICK = 256;
 /** Bytes a tenant may take in its turn: several usual records. */
@@ -58,8 +53,6 @@ export interface LaneOptions {
   readonly entries: LedgerEntries;
   readonly outbox: Outbox;
   readonly counters: LaneCounters;
-  /** What its queues have waiting that came lately. */
-  readonly fresh: FreshDeliveries;
   /** The process has another part of all partitions. */
   onShare(share: number): void;
 }
@@ -113,9 +106,8 @@ export class Lane {
   /** To be called every few milliseconds: ends what is overdue and reports what has ended. */
   tick(): void {
     const { client, clock, counters, outbox } = this.#options;
-    const nowMs = clock.monotonicMs();
-    client.tick(nowMs);
-    this.#passBy(nowMs);
+    client.tick(clock.monotonicMs());
+    for (let i = 0; i < RECORDS_PER_TICK && this.#takeNextRecord(); i++);
     counters.set(laneSlots.openRecords, this.#openRecords);
     counters.set(laneSlots.openBytes, this.#openBytes);
     counters.set(laneSlots.connections, client.inFlight);
@@ -202,16 +194,7 @@ export class Lane {
     const { counters } = this.#options;
     const waiting = (): number =>
       counters.get(laneSlots.queuedDeliveries) - counters.get(laneSlots.backloggedDeliveries);
-    if (waiting() >= FEW_WAITING) return;
-    while (waiting() < MOST_WAITING && this.#takeNextRecord());
-  }
-
-  /** Decodes some more where what waits stands still. */
-  #passBy(nowMs: number): void {
-    const { fresh } = this.#options;
-    fresh.tick(nowMs);
-    if (fresh.count >= FEW_WAITING && fresh.leftLately >= FEW_LEFT) return;
-    for (let i = 0; i < RECORDS_PER_TICK && this.#takeNextRecord(); i++);
+    while (waiting() < WAITING_DELIVERIES && this.#takeNextRecord());
   }
 
   /** @returns false when nothing may be decoded now. */

@@ -18,7 +18,6 @@ import { ChannelLimits } from './channel-limits.ts';
 import { DeliveryQueue, type QueueClocks } from './delivery-queue.ts';
 import { Endpoint } from './endpoint.ts';
 import { EventReader } from './event-reader.ts';
-import { FreshDeliveries } from './fresh-deliveries.ts';
 import { Lane } from './lane.ts';
 import { LedgerEntries } from './ledger-entries.ts';
 import { Outbox } from './outbox.ts';
@@ -70,7 +69,6 @@ function composeLane(task: LaneTask): ComposedLane {
   const client = new HttpClient(task.delivery, connectorOf(task), clock.monotonicMs());
   const alarm = new Alarm(clock);
   const clocks = { alarm, wallMs: clock.wallMs };
-  const fresh = new FreshDeliveries();
   const outcomes = new Outcomes({
     clock,
     random: Math.random,
@@ -104,7 +102,7 @@ function composeLane(task: LaneTask): ComposedLane {
     },
   });
   const channels = new ChannelLimits(task.limits.channels, task.lanes, alarm);
-  const makers = tenantMakers(task, { client, counters, fresh, attempts, clocks, channels });
+  const makers = tenantMakers(task, { client, counters, attempts, clocks, channels });
   const tenants = new Tenants(new RouteTable(task.destinations), makers, clock.monotonicMs);
   const lane = new Lane({
     fields: task.fields,
@@ -117,7 +115,6 @@ function composeLane(task: LaneTask): ComposedLane {
     entries,
     outbox,
     counters,
-    fresh,
     onShare: (share) => {
       channels.setShare(share);
     },
@@ -128,7 +125,6 @@ function composeLane(task: LaneTask): ComposedLane {
 interface QueueParts {
   readonly client: HttpClient;
   readonly counters: LaneCounters;
-  readonly fresh: FreshDeliveries;
   readonly attempts: Attempts;
   readonly clocks: QueueClocks;
   readonly channels: ChannelLimits;
@@ -137,7 +133,7 @@ interface QueueParts {
 /** How the limits of a tenant and the queues of its destinations are made, from the configuration. */
 function tenantMakers(
   task: LaneTask,
-  { client, counters, fresh, attempts, clocks, channels }: QueueParts,
+  { client, counters, attempts, clocks, channels }: QueueParts,
 ): TenantMakers {
   const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
   const { tenants } = task.limits;
@@ -163,7 +159,7 @@ function tenantMakers(
           [channel, turns].filter((shared) => shared !== null),
         ),
         load,
-        { destination: counters.destination(indexOf.get(destination) ?? 0), lane: counters, fresh },
+        { destination: counters.destination(indexOf.get(destination) ?? 0), lane: counters },
         attempts,
         clocks,
       );

@@ -73,33 +73,6 @@ describe('a corked socket', () => {
     );
   });
 
-  test('does not write over what the kernel has not taken yet', () => {
-    const { socket } = notedSocket();
-    const held: Uint8Array[] = [];
-    const slow = new Socket();
-    slow.write = (chunk: Uint8Array | string): boolean => held.push(chunk as Uint8Array) > 0;
-    Object.defineProperty(slow, 'writableLength', {
-      get: () => held.reduce((bytes, { length }) => bytes + length, 0),
-    });
-    mergeCorkedWrites(slow);
-    const request = (to: Socket, body: string): void => {
-      to.cork();
-      to.write('head:', 'latin1');
-      to.write(Buffer.from(body));
-      to.uncork();
-    };
-    request(slow, 'one');
-    request(socket, 'other');
-    request(slow, 'two');
-    request(socket, 'another');
-    request(slow, 'three');
-    expect(held.map((bytes) => Buffer.from(bytes).toString())).toEqual([
-      'head:one',
-      'head:two',
-      'head:three',
-    ]);
-  });
-
   test('over a real connection, and ends after what was corked', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -12,7 +12,6 @@ import { Attempts } from '../../src/lanes/attempts.ts';
 import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
 import { Endpoint } from '../../src/lanes/endpoint.ts';
 import type { EventReader } from '../../src/lanes/event-reader.ts';
-import { FreshDeliveries } from '../../src/lanes/fresh-deliveries.ts';
 import { Lane } from '../../src/lanes/lane.ts';
 import { LedgerEntries } from '../../src/lanes/ledger-entries.ts';
 import type { OpenRecord } from '../../src/lanes/open-record.ts';
@@ -125,7 +124,6 @@ export class LaneBench {
     );
     const entries = new LedgerEntries(outbox, clock, { instance: 'bench', lane: 0 });
     const clocks = { alarm: new Alarm(clock), wallMs: clock.wallMs };
-    const fresh = new FreshDeliveries();
     const outcomes = new Outcomes({
       clock,
       random: () => 0.5,
@@ -165,7 +163,6 @@ export class LaneBench {
           {
             destination: this.counters.destination(destinations.indexOf(destination)),
             lane: this.counters,
-            fresh,
           },
           attempts,
           clocks,
@@ -183,7 +180,6 @@ export class LaneBench {
       entries,
       outbox,
       counters: this.counters,
-      fresh,
       onShare: () => undefined,
     });
     this.#ticker = setInterval(() => {

@@ -48,23 +48,6 @@ function sentBefore({ receiver }: LaneBench, tenant: string): number {
   return index < 0 ? Infinity : index;
 }
 
-test('what is on the move is not decoded ahead, in whatever number of lines it waits', async () => {
-  const tenants = Array.from({ length: 100 }, (_, i) => `t${i}`);
-  const bench = open(tenants, () => ok, {}, 40);
-  bench.send(
-    1,
-    tenants.flatMap((tenant) => records(tenant, 40)),
-  );
-  const waiting: number[] = [];
-  while (bench.done.length < 3_500) {
-    await bench.pass(20);
-    waiting.push(bench.counters.get(laneSlots.queuedDeliveries));
-  }
-  expect(Math.max(...waiting), 'a burst, and what a tick adds').toBeLessThanOrEqual(512);
-  await bench.pass(1_000);
-  expect(bench.done).toHaveLength(4_000);
-});
-
 describe('a flood of one tenant', () => {
   test('does not delay another’s one record of the same batch by more than a few turns', () => {
     const bench = open(['flood', 'single'], () => ({ kind: 'silence' }), { maxInFlight: 5_000 }, 5_000);

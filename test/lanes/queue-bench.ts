@@ -7,7 +7,6 @@ import { Alarm } from '../../src/lanes/alarm.ts';
 import { Delivery } from '../../src/lanes/delivery.ts';
 import { DeliveryQueue, type Refusal } from '../../src/lanes/delivery-queue.ts';
 import { Endpoint, type EndpointNotice } from '../../src/lanes/endpoint.ts';
-import { FreshDeliveries } from '../../src/lanes/fresh-deliveries.ts';
 import type { LaneAssignment } from '../../src/lanes/open-record.ts';
 import { TenantLoad } from '../../src/lanes/tenant-load.ts';
 import { BucketChain } from '../../src/limit/bucket-chain.ts';
@@ -70,7 +69,7 @@ export class QueueBench {
       this.#origin.origin,
       new Endpoint(destination, new BucketChain(null, null, bucket), () => 0),
       this.load,
-      { destination: this.counters.destination(0), lane: this.counters, fresh: new FreshDeliveries() },
+      { destination: this.counters.destination(0), lane: this.counters },
       {
         send: (delivery) => {
           this.#send(delivery);

@@ -4,7 +4,6 @@ import { systemClock } from '../../src/domain/clock.ts';
 import { Alarm } from '../../src/lanes/alarm.ts';
 import { Delivery } from '../../src/lanes/delivery.ts';
 import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
-import { FreshDeliveries } from '../../src/lanes/fresh-deliveries.ts';
 import { Endpoint } from '../../src/lanes/endpoint.ts';
 import { TokenTurns } from '../../src/lanes/token-turns.ts';
 import { Tenants, type Tenant, type TenantMakers } from '../../src/lanes/tenants.ts';
@@ -63,7 +62,7 @@ function open(): Opened {
         new BucketChain(null, destination.rateLimit === null ? null : (turns?.bucket ?? null), own),
         () => 0,
       );
-      const counters = { destination: lane.destination(0), lane, fresh: new FreshDeliveries() };
+      const counters = { destination: lane.destination(0), lane };
       return new DeliveryQueue(destination, [], origin, endpoint, load, counters, sender, clocks);
     },
   };

@@ -10,7 +10,6 @@ import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
 import type { Delivery } from '../../src/lanes/delivery.ts';
 import { Endpoint } from '../../src/lanes/endpoint.ts';
 import type { EventReader } from '../../src/lanes/event-reader.ts';
-import { FreshDeliveries } from '../../src/lanes/fresh-deliveries.ts';
 import { Lane } from '../../src/lanes/lane.ts';
 import { LedgerEntries } from '../../src/lanes/ledger-entries.ts';
 import { Outbox } from '../../src/lanes/outbox.ts';
@@ -53,7 +52,6 @@ export function composeLane({
   onRequest,
 }: LaneSurroundings): SimulatedLane {
   const counters = new LaneCounters(createLaneCounters(destinations.length));
-  const fresh = new FreshDeliveries();
   const client = clientOf(clock, onRequest);
   const outbox = new Outbox(post);
   const entries = new LedgerEntries(outbox, clock, { instance, lane: 0 });
@@ -94,7 +92,7 @@ export function composeLane({
           client.origin(destination.origin),
           new Endpoint(destination, new BucketChain(null, null, null), random, []),
           load,
-          { destination: counters.destination(destinations.indexOf(destination)), lane: counters, fresh },
+          { destination: counters.destination(destinations.indexOf(destination)), lane: counters },
           attempts,
           clocks,
         ),
@@ -112,7 +110,6 @@ export function composeLane({
     entries,
     outbox,
     counters,
-    fresh,
     onShare: () => undefined,
   });
   return { lane, counters };
