@@ -30,8 +30,8 @@ function holds(module: Module): void {
       const queues = Array.from({ length: destinations }, () => new module.QueueLoad(tenant));
       const lengths = queues.map(() => 0);
       const part = Math.floor(MOST_WAITING / destinations);
-      for (const { queue: any, comes, times } of moves) {
-        const queue = any % destinations;
+      for (const { queue: drawn, comes, times } of moves) {
+        const queue = drawn % destinations;
         for (let i = 0; i < times; i++) {
           if (comes && tenant.isParked) break;
           if (!comes && lengths[queue] === 0) break;
