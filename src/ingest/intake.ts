@@ -18,14 +18,16 @@ import type { TenantPartitions } from './tenant-partitions.ts';
 
 const MIN_POLL_RECORDS = 16;
 /**
- * How long a refused record holds back the next poll before its partition is
- * paused instead. Pausing makes librdkafka throw its prefetched records away and
- * fetch them again, so it must not answer the short refusals that full load means.
+ * How long a refused record holds back the next poll. Full load means short refusals,
+ * one after another. Pausing would make librdkafka throw prefetched records away and
+ * fetch them again each time, so it is for what is refused longer.
  */
-const PAUSE_AFTER_MS = 200;
+const HOLD_MS = 200;
+/** The same where nothing but shares refuse: long enough for a lane that moves, and short for the others. */
+const SHARE_HOLD_MS = 25;
 /**
- * A partition that a share refuses holds back no poll: what is read of it meanwhile
- * is stashed. Beyond so much of it, over all such partitions, they are paused. That
+ * What is read of a partition that a share refuses for long is stashed. Beyond so
+ * much of it, over all such partitions, they are paused. That
  * is several times what a share lets in at once, so that a tenant which always
  * fills its share does not pause and resume its partition many times a second.
  */
@@ -64,6 +66,13 @@ export interface IntakeOptions {
   onError(message: string): void;
 }
 
+interface Blocked {
+  /** Monotonic. */
+  readonly sinceMs: number;
+  /** What refused its first record when it was offered last. */
+  refusal: Refusal;
+}
+
 /** Counted here, read at scrape. */
 export interface IntakeStats {
   recordsPolled: number;
@@ -77,16 +86,18 @@ export interface IntakeStats {
 /**
  * The poll loop: reads, peeks, admits, packs per lane, sends.
  *
- * A record that some bound refuses is stashed, with all that follow it in its
- * partition, and the next poll waits until lanes have made room for the stash. If
- * that takes long, the partition is paused and polling goes on for the others,
- * offering the stash again after every poll; once it is empty the partition is
- * resumed. So a partition's records are admitted in order, and what is read
- * beyond the bounds is at most one poll.
+ * A record that is refused is stashed, with all that follow it in its partition, and
+ * the next poll waits until lanes have made room for the stash. If that takes long,
+ * polling goes on for the others, and the stash is offered again after every poll.
  *
- * A share that is full, of a tenant or of retries, is the trouble of the partition
- * that has the record and of no other: polling goes on at once, and the partition
- * is paused when the stashes of all that are refused so have become large.
+ * - What a bound refuses is paused then, until its stash is empty. So what is read
+ *   beyond the bounds is at most one poll.
+ * - A share that is full is the trouble of the partition that has the record and of no
+ *   other. That partition is *slow* from then on: it holds back no poll, and is paused
+ *   only when the stashes of all slow ones have become large. It is slow until it was
+ *   refused for a short time only.
+ *
+ * So a partition's records are admitted in order.
  *
  * A delay topic's record is looked at when it is at the head of its partition.
  * Before its time the partition is held and forgotten (`DueWait`), which blocks
@@ -98,9 +109,11 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #packers: readonly LanePacker[];
   readonly #pollSize = new PollSize(MIN_POLL_RECORDS, limits.pollMaxRecords);
-  /** Partitions with a stash, by what refused its first record when it was offered last. */
-  readonly #blocked = new Map<Assignment, Refusal>();
+  /** Partitions with a stash. */
+  readonly #blocked = new Map<Assignment, Blocked>();
   readonly #paused = new Set<Assignment>();
+  /** Partitions that a share refused for long when it refused them last. */
+  readonly #slow = new Set<Assignment>();
   readonly #dueWait: DueWait;
   /** Runs while a refused record holds back the next poll. */
   #holdTimer: NodeJS.Timeout | null = null;
@@ -150,6 +163,7 @@ export class Intake {
     for (const assignment of this.#blocked.keys()) assignment.dropStash();
     this.#blocked.clear();
     this.#paused.clear();
+    this.#slow.clear();
     this.#dueWait.stop();
   }
 
@@ -163,7 +177,7 @@ export class Intake {
   onRoom(): void {
     if (this.#holdTimer === null && !this.#isRefusedByShare) return;
     this.#offerStashes();
-    if (this.#holdTimer === null || this.#isHeldBack) return;
+    if (this.#holdTimer === null || this.#holdMs() > 0) return;
     clearTimeout(this.#holdTimer);
     this.#holdTimer = null;
     this.#poll();
@@ -175,20 +189,24 @@ export class Intake {
    */
   forget(assignment: Assignment): void {
     this.#blocked.delete(assignment);
+    this.#slow.delete(assignment);
     this.#dueWait.forget(assignment);
     if (this.#paused.delete(assignment)) this.#options.source.resume([placeOf(assignment)]);
   }
 
-  /** Whether a bound refuses a partition that is read on. */
-  get #isHeldBack(): boolean {
-    for (const [assignment, refusal] of this.#blocked) {
-      if (refusal === 'bound' && !this.#paused.has(assignment)) return true;
+  /** How long the next poll waits for partitions that are read on, not known to be slow, and refused; 0 for none. */
+  #holdMs(): number {
+    let holdMs = 0;
+    for (const [assignment, { refusal }] of this.#blocked) {
+      if (this.#paused.has(assignment)) continue;
+      if (refusal === 'bound') return HOLD_MS;
+      if (!this.#slow.has(assignment)) holdMs = SHARE_HOLD_MS;
     }
-    return false;
+    return holdMs;
   }
 
   get #isRefusedByShare(): boolean {
-    for (const refusal of this.#blocked.values()) if (refusal === 'share') return true;
+    for (const { refusal } of this.#blocked.values()) if (refusal === 'share') return true;
     return false;
   }
 
@@ -210,12 +228,16 @@ export class Intake {
   }
 
   #pollAgain(): void {
-    if (this.#isHeldBack) {
+    const holdMs = this.#holdMs();
+    if (holdMs > 0) {
       this.#holdTimer = setTimeout(() => {
         this.#holdTimer = null;
         this.#pauseRefusedBy('bound');
+        for (const [assignment, { refusal }] of this.#blocked) {
+          if (refusal === 'share') this.#slow.add(assignment);
+        }
         this.#poll();
-      }, PAUSE_AFTER_MS);
+      }, holdMs);
     } else {
       setImmediate(() => {
         this.#poll();
@@ -225,8 +247,8 @@ export class Intake {
 
   #pauseRefusedBy(refusal: Refusal): void {
     const toPause: Assignment[] = [];
-    for (const [assignment, by] of this.#blocked) {
-      if (by === refusal && !this.#paused.has(assignment)) toPause.push(assignment);
+    for (const [assignment, blocked] of this.#blocked) {
+      if (blocked.refusal === refusal && !this.#paused.has(assignment)) toPause.push(assignment);
     }
     if (toPause.length === 0) return;
     for (const assignment of toPause) this.#paused.add(assignment);
@@ -245,7 +267,7 @@ export class Intake {
       if (this.#offer(assignment, record)) return;
       // A record that is not due has taken itself back.
       if (assignment.lastRead < record.offset) return;
-      this.#blocked.set(assignment, this.#refusal);
+      this.#blocked.set(assignment, { sinceMs: this.#options.clock.monotonicMs(), refusal: this.#refusal });
     }
     assignment.stash(record);
   }
@@ -255,15 +277,17 @@ export class Intake {
     const toResume: Assignment[] = [];
     let records = 0;
     let bytes = 0;
-    for (const assignment of this.#blocked.keys()) {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [assignment, blocked] of this.#blocked) {
       assignment.unstash((record) => this.#offer(assignment, record));
       if (assignment.isBlocked) {
-        this.#blocked.set(assignment, this.#refusal);
+        blocked.refusal = this.#refusal;
         records += assignment.stashed;
         bytes += assignment.stashedBytes;
         continue;
       }
       this.#blocked.delete(assignment);
+      if (nowMs - blocked.sinceMs < SHARE_HOLD_MS) this.#slow.delete(assignment);
       if (this.#paused.delete(assignment)) toResume.push(assignment);
     }
     if (toResume.length > 0) this.#options.source.resume(toResume.map(placeOf));
@@ -292,7 +316,7 @@ export class Intake {
       this.#dueWait.wait(assignment, record.offset, readyAtMs, this.#paused.delete(assignment));
       return false;
     }
-    if (assignment.isFull) return false;
+    if (this.#isFull(assignment)) return false;
     const isHop = retries.isHopNeeded(note.dueMs, nowMs);
     if (retries.isCopy(note, isHop, assignment.id, record.offset)) {
       assignment.frontier.release(assignment.frontier.admit(record.offset));
@@ -318,7 +342,7 @@ export class Intake {
    */
   #admit(assignment: Assignment, record: SourceRecord, sourceTopic: string | null): boolean {
     const { admission, peek } = this.#options;
-    if (assignment.isFull || !this.#options.mayAdmit()) return false;
+    if (this.#isFull(assignment) || !this.#options.mayAdmit()) return false;
     if (sourceTopic === null) peek.refuse();
     else if (!peek.look(record, this.#options.mappingOf(sourceTopic, record))) {
       this.#options.onSchemaNeeded(peek.schemaId);
@@ -339,6 +363,12 @@ export class Intake {
       this.#options.tenantPartitions.see(hash, tenant, tenantStart, tenantEnd, assignment.partition);
     }
     return true;
+  }
+
+  /** A partition whose window is full waits for its own records; others have windows of their own. */
+  #isFull(assignment: Assignment): boolean {
+    if (assignment.isFull) this.#refusal = 'share';
+    return assignment.isFull;
   }
 
   #pack(lane: number, holder: number, assignment: Assignment, record: SourceRecord): void {

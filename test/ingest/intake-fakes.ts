@@ -284,9 +284,18 @@ export class IntakeBench {
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Lets the time pass that a refused record may hold back the next poll. The test's timers are faked. */
-  async untilPolled(): Promise<void> {
-    if (!this.source.isPolled) await vi.advanceTimersByTimeAsync(LONGEST_HOLD_MS);
+  /**
+   * Lets the time pass that a refused record may hold back the next poll. The test's timers are faked.
+   * @returns how much it was, in milliseconds.
+   */
+  async untilPolled(): Promise<number> {
+    let heldMs = 0;
+    while (!this.source.isPolled && heldMs < LONGEST_HOLD_MS) {
+      await vi.advanceTimersByTimeAsync(5);
+      this.clock.nowMs += 5;
+      heldMs += 5;
+    }
+    return heldMs;
   }
 
   /** The lanes let go of the oldest so many records, which are durable at once. */
