@@ -33,8 +33,9 @@ interface SeenBounds {
 
 interface Found {
   readonly partition: number;
-  readonly place: number;
-  readonly ids: readonly string[];
+  readonly places: readonly number[];
+  /** Of each place. */
+  readonly ids: readonly (readonly string[])[];
 }
 
 /** What makes a delivery settled, as the question has it. */
@@ -227,7 +228,9 @@ export class FakeLedger {
       const ids = found.get(place) ?? new Set();
       found.set(place, ids.add(row.delivery_id));
     }
-    return [...found].map(([place, ids]) => ({ partition, place, ids: [...ids] }));
+    return found.size === 0
+      ? []
+      : [{ partition, places: [...found.keys()], ids: [...found.values()].map((ids) => [...ids]) }];
   }
 
   /** The SQL of `app/seen-events.ts`, by hand. */
