@@ -12,6 +12,7 @@ import { Ownership, type OwnershipOptions } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
 import { SchemaWait } from '../ingest/schema-wait.ts';
 import { TenantPartitions } from '../ingest/tenant-partitions.ts';
+import type { TenantSpread } from '../ingest/tenant-spread.ts';
 import { KafkaConsumer, type ConsumerListener } from '../kafka/consumer.ts';
 import type { KafkaProducer } from '../kafka/producer.ts';
 import { consumerProperties } from '../kafka/properties.ts';
@@ -28,6 +29,7 @@ import { Projections } from './projections.ts';
 import { mappingFor, sourceTopicsOf, type Rekey } from './rekey.ts';
 import { recoverFor } from './recovery.ts';
 import { RetryDoor } from './retry-door.ts';
+import { spreadLimitsOf, spreadOf } from './spread.ts';
 import type { Recovered, TopicPartition } from '../domain/record.ts';
 import type { LedgerNotices } from './ledger-notices.ts';
 import type { Notices } from './notices.ts';
@@ -302,15 +304,18 @@ interface Door {
   readonly gate: FlowGate;
   readonly admission: Admission;
   readonly tenantPartitions: TenantPartitions;
+  readonly spread: TenantSpread;
 }
 
-function openDoor({ config: { lanes }, notices }: PipelineParts, assignments: Assignments): Door {
+function openDoor({ config, notices }: PipelineParts, assignments: Assignments): Door {
+  const { lanes } = config;
   const gate = new FlowGate(lanes.count, lanes);
   const shares = new LaneShares(lanes.count, lanes, { ...CLASS_SHARES, tenant: lanes.tenantShare });
   return {
     gate,
     admission: new Admission(assignments, gate, shares),
     tenantPartitions: new TenantPartitions({ onSplit: notices.tenantSplit }),
+    spread: spreadOf(config),
   };
 }
 
@@ -372,6 +377,7 @@ function openLanes(
       ledger: config.ledger,
       fields: { ...config.fields, rekeyedTopic: config.kafka.rekey?.topic ?? null },
       limits: config.limits,
+      spreadLimits: spreadLimitsOf(config),
       duplicates: config.duplicates,
       weights: config.lanes.weights,
       lanes: config.lanes.count,

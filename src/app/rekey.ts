@@ -2,7 +2,6 @@ import type { Config, KafkaConfig } from '../config/config.ts';
 import type { SchemaStore } from '../decode/schema-store.ts';
 import { systemClock } from '../domain/clock.ts';
 import type { FieldMapping } from '../domain/event.ts';
-import { limits } from '../domain/limits.ts';
 import { NOTHING_RECOVERED } from '../domain/record.ts';
 import type { SourceRecord, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 import { rekeyedFrom } from '../domain/rekeyed-from.ts';
@@ -12,7 +11,6 @@ import { Committer } from '../ingest/committer.ts';
 import { headerPairs } from '../ingest/header-pairs.ts';
 import { Ownership } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
-import { PollSize } from '../ingest/poll-size.ts';
 import { SchemaWait } from '../ingest/schema-wait.ts';
 import { KafkaConsumer } from '../kafka/consumer.ts';
 import { openProducer, type KafkaProducer } from '../kafka/producer.ts';
@@ -35,7 +33,6 @@ const COMMIT_INTERVAL_MS = 200;
 const COMMIT_TIMEOUT_MS = 5_000;
 const COMMITTED_TIMEOUT_MS = 5_000;
 const LEAVE_TIMEOUT_MS = 8_000;
-const MIN_POLL_RECORDS = 16;
 
 export interface RekeyParts {
   readonly config: Config;
@@ -212,7 +209,6 @@ function rekeyerOptions(
     finder: new Peek(new Projections(schemas, () => undefined), maxValueBytes),
     mappingOf: (topic) => config.fields.byTopic[topic] ?? config.fields.default,
     headersOf,
-    pollSize: new PollSize(MIN_POLL_RECORDS, limits.pollMaxRecords),
     clock: systemClock,
     onFailure: (error) => {
       log.write('rekey_failed', { topic: name, error });

@@ -14,6 +14,8 @@ import type {
   SchemasConfig,
 } from './config.ts';
 import { fileProblem, folderProblem, readTextFile, writableFolderProblem } from './files.ts';
+import { EVERY_TENANT } from '../domain/destination.ts';
+import { limits } from '../domain/limits.ts';
 import { compileMapping } from './field-mapping.ts';
 import { compileOverflow } from './overflow.ts';
 import type { Report } from './problems.ts';
@@ -51,7 +53,7 @@ export function compile(settings: Settings, folder: string, report: Report): Con
     destinations: compileDestinations(settings, report),
     limits: compileLimits(settings.limits, report),
     delivery: compileDelivery(delivery, report),
-    lanes: compileLanes(settings.lanes),
+    lanes: compileLanes(settings.lanes, report),
     ledger: {
       batchMaxRows: ledger.batchMaxRows,
       batchMaxBytes: ledger.batchMaxSize,
@@ -82,9 +84,20 @@ function checkBounds(settings: Settings, report: Report): void {
   }
 }
 
-function compileLanes(settings: Settings['lanes']): LanesConfig {
-  const { count, maxRecords, maxBytes, tenantShare, weights, stallTimeout } = settings;
-  return { count, maxRecords, maxBytes, tenantShare, weights, stallTimeoutMs: stallTimeout };
+function compileLanes(settings: Settings['lanes'], report: Report): LanesConfig {
+  const { stallTimeout, ...lanes } = settings;
+  for (const [tenant, most] of Object.entries(lanes.spread)) {
+    const at = ['lanes', 'spread', tenant];
+    if (tenant === EVERY_TENANT || tenant === '' || Buffer.byteLength(tenant) > limits.identifierMaxBytes) {
+      report(
+        at,
+        `is not allowed here; allowed: the id of one tenant, ${limits.identifierMaxBytes} bytes at most`,
+      );
+    } else if (most > lanes.count) {
+      report(at, `is not allowed; allowed: at most lanes.count, which is ${lanes.count}`);
+    }
+  }
+  return { ...lanes, stallTimeoutMs: stallTimeout };
 }
 
 function compileClickHouse(

@@ -168,6 +168,8 @@ export interface LanesConfig {
   readonly maxBytes: number;
   /** Share of both that one tenant may hold, above 0, at most 1. */
   readonly tenantShare: number;
+  /** By tenant: how many lanes its destinations are spread over, 2 … `count`. */
+  readonly spread: Readonly<Record<string, number>>;
   /** Turns of each class of work, relative to the others, ≥ 1. */
   readonly weights: ClassWeights;
   /** A lane that does not answer for so long is replaced. */

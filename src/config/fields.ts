@@ -253,6 +253,23 @@ export function integerByPriority(
   });
 }
 
+/** Whole numbers by names of the user's own. */
+export function integerMap(
+  description: string,
+  { min, max, names }: Range & { readonly names: string },
+): Leaf<Record<string, number>> {
+  return leaf({
+    description,
+    allowed: `a map of ${names} to whole numbers, ${min} to ${max}`,
+    read: (raw) => (isRecord(raw) ? (raw as Record<string, number>) : null),
+    wrongKeys: (map) =>
+      Object.keys(map).filter(
+        (key) => !Number.isInteger(map[key]) || inRange(map[key] ?? null, { min, max }) === null,
+      ),
+    textForm: 'yaml',
+  });
+}
+
 export function size(description: string, range: Range): Leaf<number> {
   return leaf({
     description,

@@ -202,6 +202,7 @@ function describeLanes(lanes: LanesConfig): Record<string, unknown> {
     maxRecords: lanes.maxRecords,
     maxBytes: formatSize(lanes.maxBytes),
     tenantShare: lanes.tenantShare,
+    spread: { ...lanes.spread },
     weights: { ...lanes.weights },
     stallTimeout: formatDuration(lanes.stallTimeoutMs),
   };

@@ -8,6 +8,7 @@ import {
   durationList,
   durationOrNone,
   integer,
+  integerMap,
   oneOf,
   scalarMap,
   secret,
@@ -327,7 +328,14 @@ const lanes = section('Worker threads.', {
   maxBytes: size('Undelivered bytes one lane may hold.', { min: 64 * 1024, max: 1024 * MB }).byDefault(
     '16mb',
   ),
-  tenantShare: share('Share of both that one tenant may hold while others hold little.', { min: 0.01, max: 1 }).byDefault(0.5),
+  tenantShare: share('Share of both that one tenant may hold while others hold little.', {
+    min: 0.01,
+    max: 1,
+  }).byDefault(0.5),
+  spread: integerMap(
+    'Tenants with more work than one lane does: over how many lanes the destinations of each are spread. See docs/delivery.md.',
+    { min: 2, max: limits.lanes, names: 'tenant ids' },
+  ).byDefault({}),
   weights: section('Turns of the classes of work, relative to one another, while all of them have some.', {
     first: weight('First attempts.').byDefault(8),
     retry: weight('Retries.').byDefault(4),

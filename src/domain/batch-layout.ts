@@ -14,8 +14,8 @@ export const WORD = {
   timestampLow: 4,
   timestampHigh: 5,
   schemaId: 6,
-  /** Index into INVALID_REASONS; 0 for a usable record. */
-  invalid: 7,
+  /** A byte each: index into INVALID_REASONS, 0 for a usable record; which part of its tenant's destinations it is for; of how many. */
+  marks: 7,
   tenantBytes: 8,
   keyBytes: 9,
   headersBytes: 10,
@@ -28,6 +28,23 @@ export const WORDS = 12;
 export const ABSENT = 0xffff_ffff;
 
 const HIGH = 2 ** 32;
+
+/** @param part 0 … parts − 1 of 1 … 255; 0 of 1 for a tenant that is in one lane. */
+export function marksOf(invalid: number, part: number, parts: number): number {
+  return invalid | (part << 8) | (parts << 16);
+}
+
+export function invalidOf(marks: number): number {
+  return marks & 0xff;
+}
+
+export function partOf(marks: number): number {
+  return (marks >>> 8) & 0xff;
+}
+
+export function partsOf(marks: number): number {
+  return marks >>> 16;
+}
 
 export function lowWord(n: number): number {
   return n >>> 0;

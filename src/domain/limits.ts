@@ -12,7 +12,9 @@ export const limits = {
   batchMaxBytes: 256 * 1024,
   /** Most records asked from librdkafka at once. */
   pollMaxRecords: 2_000,
-  /** How long one poll may wait; librdkafka applies it per message, and it holds a libuv thread. */
+  /** Pause before a poll whose predecessor took all there was. It gathers what comes meanwhile, and holds no thread. */
+  pollPauseMs: 10,
+  /** How long one read of a topic by offsets may wait; librdkafka applies it per message, and it holds a libuv thread. */
   pollTimeoutMs: 20,
   /** librdkafka's prefetch queue. */
   prefetchBytes: 16 * 1024 * 1024,

@@ -49,7 +49,12 @@ export class Assignment implements TopicPartition {
 
   /** A crash now would leave as much to be looked up as there may be. */
   get isFull(): boolean {
-    return this.frontier.isFull || this.uncommitted >= limits.uncommittedRecords;
+    return !this.hasRoomFor(1);
+  }
+
+  /** Whether a record may be admitted in so many copies. */
+  hasRoomFor(copies: number): boolean {
+    return this.frontier.hasRoomFor(copies) && this.uncommitted < limits.uncommittedRecords;
   }
 
   /** The frontier's position is being committed. */

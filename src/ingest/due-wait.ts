@@ -4,12 +4,13 @@ import type { Assignment } from './assignment.ts';
 
 /**
  * A partition is not read again sooner than this share of its topic's delay. Each
- * wait throws its prefetched records away, perhaps a megabyte of them, so a topic
- * whose records fall due one after another is read in portions of that much time,
- * and a due time may be missed by as much.
+ * wait throws away what was prefetched, and fetching it again takes the broker's time from
+ * all other partitions: with shorter portions a storm of retries made first attempts wait for
+ * seconds. So a topic whose records fall due one after another is read in portions of that
+ * much time, and a due time may be missed by as much.
  */
-const PORTION_SHARE = 0.02;
-const MIN_PORTION_MS = 100;
+const PORTION_SHARE = 0.04;
+const MIN_PORTION_MS = 250;
 const MAX_PORTION_MS = 10_000;
 /** The wall clock may jump, so no timer trusts it for longer. */
 const MAX_TIMER_MS = 30_000;

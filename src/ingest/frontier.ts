@@ -19,7 +19,7 @@ export class Frontier {
   readonly #holds: Uint16Array;
   /** Sequence of the oldest record that is not durable (when head ≠ tail). */
   #head = 0;
-  /** Records that the frontier has passed. */
+  /** Slots that the frontier has passed. */
   #passed = 0;
   /** Sequence the next admitted record gets. */
   #tail = 0;
@@ -37,23 +37,28 @@ export class Frontier {
     this.#holds = new Uint16Array(capacity);
   }
 
-  /** Records between the frontier and the newest admitted one, durable or not. */
+  /** Records between the frontier and the newest admitted one, durable or not, each copy counted. */
   get span(): number {
     return (this.#tail - this.#head) >>> 0;
   }
 
-  /** Records before `position`. */
+  /** Records before `position`, each copy counted. */
   get passed(): number {
     return this.#passed;
   }
 
-  /** Records that are not durable. */
+  /** Records that are not durable, each copy counted. */
   get open(): number {
     return this.#open;
   }
 
   get isFull(): boolean {
     return this.span === this.#capacity;
+  }
+
+  /** Whether so many more may be admitted now. */
+  hasRoomFor(records: number): boolean {
+    return this.span + records <= this.#capacity;
   }
 
   /** Offset of the newest admitted record, −1 when none was. */
@@ -73,10 +78,24 @@ export class Frontier {
    * @throws RangeError when full, or when the offset does not grow.
    */
   admit(offset: number): number {
-    if (this.isFull) throw new RangeError('frontier is full');
     if (offset <= this.#lastOffset) {
       throw new RangeError(`offset ${offset} does not follow ${this.#lastOffset}`);
     }
+    return this.#append(offset);
+  }
+
+  /**
+   * Admits a further copy of the newest record, under a sequence number of its own. The
+   * position stays at their offset until all of them are durable.
+   * @throws RangeError when full, or when the frontier has passed that record.
+   */
+  admitCopy(): number {
+    if (this.#head === this.#tail) throw new RangeError('there is no open record to copy');
+    return this.#append(this.#lastOffset);
+  }
+
+  #append(offset: number): number {
+    if (this.isFull) throw new RangeError('frontier is full');
     const sequence = this.#tail;
     this.#offsets[sequence & this.#mask] = offset;
     this.#holds[sequence & this.#mask] = 1;

@@ -1,22 +1,15 @@
 import type { FieldMapping } from '../domain/event.ts';
 import type { Clock } from '../domain/clock.ts';
 import { limits } from '../domain/limits.ts';
-import { packHeaders } from '../domain/packed-headers.ts';
 import type { SourceRecord, TopicPartition } from '../domain/record.ts';
-import type { Admission } from './admission.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
 import { DueWait, type HoldableSource } from './due-wait.ts';
 import { headerPairs } from './header-pairs.ts';
-import { LanePacker, type PackedRecord } from './lane-packer.ts';
-import type { Peek } from './peek.ts';
-import { PollSize } from './poll-size.ts';
+import { LaneDoor, type LaneDoorOptions } from './lane-door.ts';
 import type { Refusal } from './lane-shares.ts';
 import type { Retries } from './retries.ts';
-import { hashOfTenant, laneOfHash } from './tenant-lane.ts';
-import type { TenantPartitions } from './tenant-partitions.ts';
 
-const MIN_POLL_RECORDS = 16;
 /**
  * How long a refused record holds back the next poll. Full load means short refusals,
  * one after another. Pausing would make librdkafka throw prefetched records away and
@@ -41,20 +34,9 @@ export interface RecordSource extends HoldableSource {
   resume(partitions: readonly TopicPartition[]): void;
 }
 
-/** Where admitted records go. */
-export interface LaneFeed {
-  /** The buffer is given away. */
-  send(lane: number, buffer: ArrayBuffer, count: number): void;
-}
-
-export interface IntakeOptions {
+export interface IntakeOptions extends LaneDoorOptions {
   readonly source: RecordSource;
-  readonly feed: LaneFeed;
-  readonly lanes: number;
   readonly assignments: Assignments;
-  readonly admission: Admission;
-  readonly tenantPartitions: TenantPartitions;
-  readonly peek: Peek;
   readonly clock: Clock;
   readonly retries: Retries;
   /** @param topic the source topic of this record, or of the one that it retries. */
@@ -84,7 +66,7 @@ export interface IntakeStats {
 }
 
 /**
- * The poll loop: reads, peeks, admits, packs per lane, sends.
+ * The poll loop: reads, peeks, and gives to the lanes' door what it lets in.
  *
  * A record that is refused is stashed, with all that follow it in its partition, and
  * the next poll waits until lanes have made room for the stash. If that takes long,
@@ -107,8 +89,7 @@ export interface IntakeStats {
 export class Intake {
   readonly stats: IntakeStats = { recordsPolled: 0, bytesPolled: 0, polls: 0, pollSeconds: 0, lastPollMs: 0 };
   readonly #options: IntakeOptions;
-  readonly #packers: readonly LanePacker[];
-  readonly #pollSize = new PollSize(MIN_POLL_RECORDS, limits.pollMaxRecords);
+  readonly #door: LaneDoor;
   /** Partitions with a stash. */
   readonly #blocked = new Map<Assignment, Blocked>();
   readonly #paused = new Set<Assignment>();
@@ -117,20 +98,6 @@ export class Intake {
   readonly #dueWait: DueWait;
   /** Runs while a refused record holds back the next poll. */
   #holdTimer: NodeJS.Timeout | null = null;
-  readonly #packed: PackedRecord = {
-    assignment: 0,
-    sequence: 0,
-    offset: 0,
-    timestampMs: 0,
-    schemaId: 0,
-    invalid: 0,
-    tenant: Buffer.alloc(0),
-    tenantStart: 0,
-    tenantEnd: 0,
-    key: null,
-    headers: null,
-    value: null,
-  };
   #state: 'idle' | 'running' | 'stopped' = 'idle';
   #admitting = true;
   /** What the record that was refused last was refused by. */
@@ -138,7 +105,7 @@ export class Intake {
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    this.#packers = Array.from({ length: options.lanes }, () => new LanePacker());
+    this.#door = new LaneDoor(options);
     this.#dueWait = new DueWait(options);
   }
 
@@ -214,13 +181,12 @@ export class Intake {
     if (this.#state !== 'running') return;
     const { clock, source } = this.#options;
     const startedMs = clock.monotonicMs();
-    source.poll(this.#pollSize.size, (error, records) => {
+    source.poll(limits.pollMaxRecords, (error, records) => {
       const nowMs = clock.monotonicMs();
       this.stats.lastPollMs = nowMs;
       this.stats.polls++;
       this.stats.pollSeconds += (nowMs - startedMs) / 1000;
       if (error !== null) this.#options.onError(error);
-      this.#pollSize.observe(records.length, nowMs - startedMs);
       for (const record of records) this.#take(record);
       this.#offerStashes();
       if (this.#state === 'running') this.#pollAgain();
@@ -292,14 +258,14 @@ export class Intake {
     }
     if (toResume.length > 0) this.#options.source.resume(toResume.map(placeOf));
     if (records > STASH_RECORDS || bytes > STASH_BYTES) this.#pauseRefusedBy('share');
-    for (let lane = 0; lane < this.#packers.length; lane++) this.#send(lane);
+    this.#door.sendAll();
   }
 
   /** @returns false when a bound or a missing schema refuses it for now, or its time has not come. */
   #offer(assignment: Assignment, record: SourceRecord): boolean {
     this.#refusal = 'bound';
     return assignment.delayMs === null
-      ? this.#admit(assignment, record, record.topic)
+      ? this.#admit(assignment, record, record.topic, null)
       : this.#offerRetry(assignment, record, assignment.delayMs);
   }
 
@@ -307,7 +273,7 @@ export class Intake {
     const { retries, clock } = this.#options;
     const headers = headerPairs(record.headers ?? []);
     const note = retries.read(headers);
-    if (note === null) return this.#admit(assignment, record, null);
+    if (note === null) return this.#admit(assignment, record, null, null);
     const nowMs = clock.wallMs();
     // What is due within the smallest delay has no topic that is short enough.
     const readyAtMs = Math.min((record.timestamp ?? 0) + delayMs, note.dueMs);
@@ -322,7 +288,7 @@ export class Intake {
       assignment.frontier.release(assignment.frontier.admit(record.offset));
       return true;
     }
-    if (!isHop) return this.#admit(assignment, record, note.sourceTopic);
+    if (!isHop) return this.#admit(assignment, record, note.sourceTopic, note.destinationId);
     if (!this.#options.mayAdmit()) return false;
     retries.hop({
       assignment: assignment.id,
@@ -338,64 +304,31 @@ export class Intake {
 
   /**
    * @param sourceTopic whose mapping its event has; null for a record that is no event, whatever its value is.
+   * @param destinationId of a retry; null for what is for all destinations.
    * @returns false when a bound or a missing schema refuses it for now.
    */
-  #admit(assignment: Assignment, record: SourceRecord, sourceTopic: string | null): boolean {
-    const { admission, peek } = this.#options;
+  #admit(
+    assignment: Assignment,
+    record: SourceRecord,
+    sourceTopic: string | null,
+    destinationId: string | null,
+  ): boolean {
+    const { peek } = this.#options;
     if (this.#isFull(assignment) || !this.#options.mayAdmit()) return false;
     if (sourceTopic === null) peek.refuse();
     else if (!peek.look(record, this.#options.mappingOf(sourceTopic, record))) {
       this.#options.onSchemaNeeded(peek.schemaId);
       return false;
     }
-    const hash = peek.invalid === 0 ? hashOfTenant(peek.tenant, peek.tenantStart, peek.tenantEnd) : null;
-    const lanes = this.#packers.length;
-    const lane = hash === null ? assignment.partition % lanes : laneOfHash(hash, lanes);
-    const holder = admission.holderOf(lane, hash);
-    const refusal = admission.refusal(lane, holder, assignment);
-    if (refusal !== null) {
-      this.#refusal = refusal;
-      return false;
-    }
-    this.#pack(lane, holder, assignment, record);
-    if (hash !== null && assignment.delayMs === null) {
-      const { tenant, tenantStart, tenantEnd } = peek;
-      this.#options.tenantPartitions.see(hash, tenant, tenantStart, tenantEnd, assignment.partition);
-    }
-    return true;
+    const refusal = this.#door.admit(assignment, record, destinationId);
+    if (refusal !== null) this.#refusal = refusal;
+    return refusal === null;
   }
 
   /** A partition whose window is full waits for its own records; others have windows of their own. */
   #isFull(assignment: Assignment): boolean {
     if (assignment.isFull) this.#refusal = 'share';
     return assignment.isFull;
-  }
-
-  #pack(lane: number, holder: number, assignment: Assignment, record: SourceRecord): void {
-    const { admission, peek } = this.#options;
-    const packer = this.#packers[lane] as LanePacker;
-    const packed = this.#packed;
-    packed.assignment = assignment.id;
-    packed.sequence = assignment.frontier.admit(record.offset);
-    packed.offset = record.offset;
-    packed.timestampMs = Math.max(0, record.timestamp ?? 0);
-    packed.schemaId = peek.schemaId;
-    packed.invalid = peek.invalid;
-    packed.tenant = peek.tenant;
-    packed.tenantStart = peek.tenantStart;
-    packed.tenantEnd = peek.tenantEnd;
-    packed.key = record.key ?? null;
-    packed.headers = record.headers === undefined ? null : packHeaders(headerPairs(record.headers));
-    packed.value = record.value;
-    const before = packer.bytes;
-    packer.add(packed);
-    admission.admit(assignment, packed.sequence, lane, holder, packer.bytes - before);
-    if (packer.bytes >= limits.batchMaxBytes) this.#send(lane);
-  }
-
-  #send(lane: number): void {
-    const batch = (this.#packers[lane] as LanePacker).take();
-    if (batch !== null) this.#options.feed.send(lane, batch.buffer, batch.count);
   }
 }
 

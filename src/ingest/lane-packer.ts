@@ -1,4 +1,4 @@
-import { ABSENT, WORD, WORDS, highWord, lowWord } from '../domain/batch-layout.ts';
+import { ABSENT, WORD, WORDS, highWord, lowWord, marksOf } from '../domain/batch-layout.ts';
 
 const WORD_BYTES = 4;
 
@@ -10,6 +10,9 @@ export interface PackedRecord {
   timestampMs: number;
   schemaId: number;
   invalid: number;
+  /** Which part of its tenant's destinations it is for, and of how many; see `domain/batch-layout.ts`. */
+  part: number;
+  parts: number;
   /** Where the tenant's UTF-8 bytes are. */
   tenant: Uint8Array;
   tenantStart: number;
@@ -50,7 +53,7 @@ export class LanePacker {
     words[base + WORD.timestampLow] = lowWord(record.timestampMs);
     words[base + WORD.timestampHigh] = highWord(record.timestampMs);
     words[base + WORD.schemaId] = record.schemaId;
-    words[base + WORD.invalid] = record.invalid;
+    words[base + WORD.marks] = marksOf(record.invalid, record.part, record.parts);
     words[base + WORD.tenantBytes] = record.tenantEnd - record.tenantStart;
     this.#appendRange(record.tenant, record.tenantStart, record.tenantEnd);
     words[base + WORD.keyBytes] = this.#append(record.key);

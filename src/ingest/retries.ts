@@ -7,6 +7,7 @@ export interface RetryNote {
   /** Not to be tried before this, Unix epoch milliseconds. */
   readonly dueMs: number;
   readonly deliveryId: string;
+  readonly destinationId: string;
   readonly attempts: number;
   /** How often it went from one delay topic to the next. */
   readonly hops: number;

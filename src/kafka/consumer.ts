@@ -20,6 +20,8 @@ export interface ConsumerListener {
   onConnection(isUp: boolean): void;
 }
 
+type PollCallback = (error: string | null, records: readonly SourceRecord[]) => void;
+
 /**
  * One member of a consumer group over node-rdkafka, in non-flowing mode: nothing
  * is read but by `poll`, which must be called again and again even when every
@@ -30,6 +32,8 @@ export class KafkaConsumer {
   /** What was offered and not answered yet. Leaving waits for that answer, which nobody can give any more then. */
   #offered: readonly TopicPartition[] | null = null;
   #isClosing = false;
+  /** The last poll came back full. */
+  #mayHaveMore = false;
 
   private constructor(consumer: kafka.KafkaConsumer) {
     this.#consumer = consumer;
@@ -74,7 +78,8 @@ export class KafkaConsumer {
     consumer.on('event.stats', (stats: { readonly message: string }) => {
       listener.onConnection(isAnyBrokerUp(stats.message));
     });
-    consumer.setDefaultConsumeTimeout(limits.pollTimeoutMs);
+    // librdkafka's timeout is per message: with any other a trickle keeps a poll open until it is full.
+    consumer.setDefaultConsumeTimeout(0);
     return new Promise((resolve, reject) => {
       consumer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null | undefined) => {
         if (error) {
@@ -88,12 +93,19 @@ export class KafkaConsumer {
     });
   }
 
-  /** Reads up to `max` records; calls back with what there was, perhaps nothing. */
-  poll(max: number, callback: (error: string | null, records: readonly SourceRecord[]) => void): void {
-    this.#consumer.consume(max, (error: kafka.LibrdKafkaError | null, messages) => {
-      if (error) callback(error.message, []);
-      else callback(null, messages as unknown as readonly SourceRecord[]);
-    });
+  /**
+   * Reads up to `max` records; calls back with what there was, perhaps nothing. When the
+   * poll before took all there was, it waits a moment first.
+   */
+  poll(max: number, callback: PollCallback): void {
+    if (this.#mayHaveMore) {
+      this.#consume(max, callback);
+      return;
+    }
+    setTimeout(() => {
+      if (this.#isClosing) callback(null, []);
+      else this.#consume(max, callback);
+    }, limits.pollPauseMs);
   }
 
   /** Takes partitions on: added to the others under an incremental protocol, instead of them under an eager one. */
@@ -191,6 +203,14 @@ export class KafkaConsumer {
         clearTimeout(timer);
         resolve('closed');
       });
+    });
+  }
+
+  #consume(max: number, callback: PollCallback): void {
+    this.#consumer.consume(max, (error: kafka.LibrdKafkaError | null, messages) => {
+      this.#mayHaveMore = !error && messages.length >= max;
+      if (error) callback(error.message, []);
+      else callback(null, messages as unknown as readonly SourceRecord[]);
     });
   }
 

@@ -20,10 +20,11 @@ export function consumerProperties(
 ): Record<string, string | number | boolean> {
   return {
     'queued.max.messages.kbytes': limits.prefetchBytes / 1024,
-    'queued.min.messages': 20_000,
+    // Of each partition. What a pause or seek throws away is fetched again, so little is read ahead and at once.
+    'queued.min.messages': 2_000,
+    'fetch.message.max.bytes': 128 * 1024,
     'fetch.wait.max.ms': 50,
     'fetch.queue.backoff.ms': 20,
-    'fetch.message.max.bytes': 1024 * 1024,
     'check.crcs': true,
     'socket.keepalive.enable': true,
     'topic.metadata.refresh.interval.ms': 30_000,

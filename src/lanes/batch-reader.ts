@@ -1,4 +1,4 @@
-import { ABSENT, WORD, WORDS, fromWords } from '../domain/batch-layout.ts';
+import { ABSENT, WORD, WORDS, fromWords, invalidOf, partOf, partsOf } from '../domain/batch-layout.ts';
 import { RecordBytes } from './record-bytes.ts';
 
 const WORD_BYTES = 4;
@@ -58,7 +58,15 @@ export class BatchReader {
   }
 
   get invalid(): number {
-    return this.#word(WORD.invalid);
+    return invalidOf(this.#word(WORD.marks));
+  }
+
+  get part(): number {
+    return partOf(this.#word(WORD.marks));
+  }
+
+  get parts(): number {
+    return partsOf(this.#word(WORD.marks));
   }
 
   get tenant(): string {

@@ -14,7 +14,7 @@ export class ChannelLimits {
   readonly #limits: LimitsConfig['channels'];
   readonly #lanes: number;
   readonly #alarm: Alarm;
-  readonly #turns = new Map<Channel, TokenTurns>();
+  readonly #turns = new Map<Channel, TokenTurns<TokenBucket>>();
   /** Of this lane, of everything; before any partition is here it is as if all were. */
   #share: number;
 
@@ -26,7 +26,7 @@ export class ChannelLimits {
   }
 
   /** Null when the channel has no limit. */
-  turnsOf(channel: Channel): TokenTurns | null {
+  turnsOf(channel: Channel): TokenTurns<TokenBucket> | null {
     const limit = this.#limits[channel];
     if (limit === undefined) return null;
     const known = this.#turns.get(channel);

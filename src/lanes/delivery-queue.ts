@@ -334,8 +334,9 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     }
     this.counters.lane.add(laneSlots.tokenWaits);
     const ownMs = tokens.ownWaitMs(nowMs);
+    // A token that another lane took and gave back is in nobody's way any more; it was the tenant's, which come last.
     if (ownMs > 0) this.#wakeAt(nowMs + ownMs);
-    else turns.find(({ bucket }) => bucket.waitMs(nowMs) > 0)?.join(this);
+    else (turns.find(({ bucket }) => bucket.waitMs(nowMs) > 0) ?? turns.at(-1))?.join(this);
     return false;
   }
 

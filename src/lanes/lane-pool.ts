@@ -321,7 +321,7 @@ export class LanePool {
     });
     this.#retained.remove(assignment, sequence);
     const records = Uint32Array.of(assignment, sequence);
-    lane.counters.add(laneSlots.recordsDone);
+    if (record.part === 0 || known.isRetry) lane.counters.add(laneSlots.recordsDone);
     lane.counters.add(laneSlots.deliveriesDead);
     this.#options.onSettled(lane.number, { ...NOTHING_SETTLED, records, handovers: [handover] });
   }

@@ -1,12 +1,13 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Event, FieldMapping } from '../domain/event.ts';
 import { deliveryId } from '../domain/ids.ts';
-import { INVALID_REASONS } from '../domain/outcome.ts';
+import type { Priority } from '../domain/destination.ts';
+import { INVALID_REASONS, type Outcome } from '../domain/outcome.ts';
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import { rekeyedFrom, type RekeyedFrom } from '../domain/rekeyed-from.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
-import { laneSlots } from '../observability/lane-slots.ts';
+import { laneSlots, type LaneSlot } from '../observability/lane-slots.ts';
 import type { RetryHeaders } from '../domain/retry-headers.ts';
 import { decodeRetryHeaders } from '../retry/retry-headers.ts';
 import type { SeenEvents } from '../duplicates/seen-events.ts';
@@ -21,6 +22,7 @@ import { OpenRecord, type LaneAssignment } from './open-record.ts';
 import type { Outbox } from './outbox.ts';
 import type { LaneTask, ToLane } from './protocol.ts';
 import type { RecordBytes } from './record-bytes.ts';
+import { hasEnded, recoveredOf } from './recovered.ts';
 import type { Tenant, Tenants } from './tenants.ts';
 import type { TenantLoad } from './tenant-load.ts';
 
@@ -61,6 +63,10 @@ export interface LaneOptions {
  * The single owner of its tenants: takes packed records, makes events of them,
  * queues a delivery for every destination that wants one, and reports each record
  * once, when the last of its deliveries has ended.
+ *
+ * Of a tenant that is spread over lanes it has a part of the destinations, and gets a copy
+ * of each record. What is to be said of the event rather than of a delivery is said by the
+ * lane of the first part alone; the others end their copy in silence.
  */
 export class Lane {
   readonly #options: LaneOptions;
@@ -158,7 +164,7 @@ export class Lane {
         batch.payloadBytes,
         batch.tenant,
         assignment?.isRetry === true ? 'retry' : 'first',
-        priority?.from === 'constant' ? priority.value : 'normal',
+        flowOf(priority),
       );
       this.#inboxBytes += batch.payloadBytes;
     }
@@ -231,6 +237,8 @@ export class Lane {
         sequence: batch.sequence,
         offset: batch.offset,
         timestampMs: batch.timestampMs,
+        part: batch.part,
+        parts: batch.parts,
         bytes: batch.payloadBytes,
       },
       bytes,
@@ -238,7 +246,7 @@ export class Lane {
     );
     this.#openRecords++;
     this.#openBytes += record.origin.bytes;
-    this.#options.counters.add(laneSlots.recordsReceived);
+    if (record.speaksForEvent) this.#options.counters.add(laneSlots.recordsReceived);
     if (batch.invalid !== 0 || retry === 'malformed') {
       this.#endInvalid(record, tenant, INVALID_REASONS[batch.invalid || MALFORMED] ?? 'malformed');
       return;
@@ -247,47 +255,61 @@ export class Lane {
     const mapping = this.#mappingOf((record.rekeyed ?? record).topic);
     const event = this.#options.reader.read(record, batch.schemaId, tenant, mapping);
     if (typeof event === 'string') this.#endInvalid(record, tenant, event);
-    else if (record.retry === null) this.#route(record, event);
+    else if (record.retry === null) this.#route(record, event, mapping);
     else this.#deliverAgain(record, record.retry, event);
   }
 
-  #route(record: OpenRecord, event: Event): void {
-    const { entries, counters } = this.#options;
+  #route(record: OpenRecord, event: Event, mapping: FieldMapping): void {
+    const { entries } = this.#options;
     if (hasEnded(record)) {
       this.#endRecord(record);
       return;
     }
-    if (this.#isDuplicate(record, event)) {
-      counters.add(laneSlots.recordsDuplicate);
+    if (this.#isDuplicate(record, event, mapping)) {
       // The ledger has the event from the record that was first.
       entries.again(event, record);
-      entries.undelivered(record, 'duplicate', 'event_seen_before');
-      this.#endRecord(record);
+      this.#endUndelivered(record, laneSlots.recordsDuplicate, 'duplicate', 'event_seen_before');
       return;
     }
-    entries.event(event, record);
+    if (record.speaksForEvent) entries.event(event, record);
+    else entries.again(event, record);
     const tenant = this.#tenantOf(record, event);
     const wanted = tenant.routes.match(event.type);
-    if (wanted.length === 0) {
-      const hasRoutes = tenant.routes.destinations.length > 0;
-      counters.add(hasRoutes ? laneSlots.recordsFiltered : laneSlots.recordsUnrouted);
-      if (hasRoutes) entries.undelivered(record, 'filtered', 'no_filter_matches');
-      else entries.undelivered(record, 'no_route', 'tenant_has_no_destination');
-      this.#endRecord(record);
-      return;
-    }
-    this.#deliver(record, event, tenant, wanted);
+    if (wanted.length > 0) this.#deliver(record, event, tenant, wanted);
+    else if (tenant.routes.destinations.length > 0)
+      this.#endUndelivered(record, laneSlots.recordsFiltered, 'filtered', 'no_filter_matches');
+    else this.#endUndelivered(record, laneSlots.recordsUnrouted, 'no_route', 'tenant_has_no_destination');
   }
 
-  #isDuplicate({ origin: { assignment, offset } }: OpenRecord, { tenant, id }: Event): boolean {
+  #endUndelivered(record: OpenRecord, counter: LaneSlot, outcome: Outcome, reason: string): void {
+    if (record.speaksForEvent) {
+      this.#options.counters.add(counter);
+      this.#options.entries.undelivered(record, outcome, reason);
+    }
+    this.#endRecord(record);
+  }
+
+  /**
+   * The lanes of a spread tenant judge each for itself, and must take the same record for
+   * the first: what one takes for a duplicate another may not have sent yet. They take
+   * the records of one flow in the same order and no others, so these alone are compared.
+   */
+  #isDuplicate(
+    { origin: { assignment, offset, parts } }: OpenRecord,
+    { tenant, id }: Event,
+    { priority }: FieldMapping,
+  ): boolean {
     const { seen, clock } = this.#options;
-    return seen?.see(tenant, id, assignment.id, offset, clock.monotonicMs()) === true;
+    const flow = flowOf(priority);
+    const name = parts === 1 || flow === 'normal' ? id : `${id}\n${flow}`;
+    return seen?.see(tenant, name, assignment.id, offset, clock.monotonicMs()) === true;
   }
 
   #deliver(record: OpenRecord, event: Event, tenant: Tenant, wanted: readonly number[]): void {
     const recovered = recoveredOf(record);
     const deliveries: Delivery[] = [];
     for (const index of wanted) {
+      if (!tenant.has(index)) continue;
       const queue = tenant.queue(index);
       const id = deliveryId(event.tenant, event.id, queue.destination.id);
       if (recovered?.has(id) !== true) deliveries.push(new Delivery(id, record, event, queue));
@@ -319,8 +341,9 @@ export class Lane {
     this.#parkIfFull(tenant);
   }
 
-  #tenantOf({ origin: { assignment } }: OpenRecord, { tenant }: Event): Tenant {
-    return this.#options.tenants.get(tenant, assignment.partition, assignment.sinceMs);
+  #tenantOf({ origin }: OpenRecord, { tenant }: Event): Tenant {
+    const { partition, sinceMs } = origin.assignment;
+    return this.#options.tenants.get(tenant, partition, sinceMs, origin);
   }
 
   #parkIfFull({ load }: Tenant): void {
@@ -331,7 +354,7 @@ export class Lane {
 
   #endInvalid(record: OpenRecord, tenant: string, reason: string): void {
     const { entries, outbox, counters } = this.#options;
-    if (hasEnded(record)) {
+    if (hasEnded(record) || !record.speaksForEvent) {
       this.#endRecord(record);
       return;
     }
@@ -346,7 +369,7 @@ export class Lane {
     if (record.origin.assignment.ended) {
       this.#options.outbox.abandoned(record);
     } else {
-      this.#options.counters.add(laneSlots.recordsDone);
+      if (record.speaksForEvent) this.#options.counters.add(laneSlots.recordsDone);
       this.#options.outbox.done(record);
     }
     this.#options.outbox.postIfFull();
@@ -360,18 +383,7 @@ function retryOf({ headers }: RecordBytes): RetryHeaders | 'malformed' {
   return 'problem' in retry ? 'malformed' : retry;
 }
 
-/** Whether a former owner has ended it without a delivery: the ledger has that under the empty id. */
-function hasEnded({ origin: { assignment, offset } }: OpenRecord): boolean {
-  return assignment.recovered.get(offset)?.has('') === true && assignment.recovered.delete(offset);
-}
-
-/**
- * Ids of what a former owner ended of this record, which no other record asks
- * for. Records of an assignment come in turn of their tenants, so that a late offset
- * does not tell that all earlier ones have been here.
- */
-function recoveredOf({ origin: { assignment, offset } }: OpenRecord): ReadonlySet<string> | undefined {
-  const ids = assignment.recovered.get(offset);
-  if (ids !== undefined) assignment.recovered.delete(offset);
-  return ids;
+/** Which of a tenant's lines in the inbox its first attempts wait in. */
+function flowOf(priority: FieldMapping['priority'] | undefined): Priority {
+  return priority?.from === 'constant' ? priority.value : 'normal';
 }

@@ -26,6 +26,9 @@ export interface RecordOrigin {
   readonly sequence: number;
   readonly offset: number;
   readonly timestampMs: number;
+  /** Which part of its tenant's destinations it is for, and of how many; 0 of 1 where the tenant is in one lane. */
+  readonly part: number;
+  readonly parts: number;
   /** What admission counted for it. */
   readonly bytes: number;
 }
@@ -68,6 +71,14 @@ export class OpenRecord {
   get producedAtMs(): number {
     if (this.retry !== null) return this.retry.sourceTimestampMs;
     return this.rekeyed === null ? this.origin.timestampMs : this.rekeyed.timestampMs;
+  }
+
+  /**
+   * Whether this lane says what is to be said of the event as a whole. Of the copies that a
+   * spread tenant's record comes in, the first one does; a retry comes in one.
+   */
+  get speaksForEvent(): boolean {
+    return this.origin.part === 0 || this.origin.assignment.isRetry;
   }
 
   /** The request body of its event, encoded once however many destinations share it. */

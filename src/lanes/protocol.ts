@@ -30,6 +30,8 @@ export interface LaneTask {
     readonly rekeyedTopic?: string | null;
   };
   readonly limits: LimitsConfig;
+  /** The buckets of tenants that are spread over lanes and have a limit; a holder for each lane. See `limit/shared-token-bucket.ts`. */
+  readonly spreadLimits: ReadonlyMap<string, SharedArrayBuffer>;
   /** Null: a producer's duplicates are not looked for. */
   readonly duplicates: DuplicatesConfig | null;
   /** Of the classes of work in a lane. */

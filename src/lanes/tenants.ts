@@ -1,5 +1,6 @@
 import type { RouteTable, TenantRoutes } from '../route/route-table.ts';
 import type { Destination } from '../domain/destination.ts';
+import { partOfDestination } from '../domain/spread.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
 import { TenantLoad } from './tenant-load.ts';
 import type { TokenTurns } from './token-turns.ts';
@@ -16,6 +17,15 @@ export interface TenantParts {
   readonly sinceMs: number;
 }
 
+/** Part 0 … parts − 1 of a tenant's destinations; 0 of 1 where the tenant is in one lane. */
+export interface LanePart {
+  readonly part: number;
+  readonly parts: number;
+}
+
+/** Of a tenant that is in one lane. */
+const WHOLE: LanePart = { part: 0, parts: 1 };
+
 /** What tenants are made of. */
 export interface TenantMakers {
   openTurns(tenant: string, sinceMs: number): TokenTurns | null;
@@ -29,15 +39,29 @@ export class Tenant {
   /** Partition number its records come from; with that partition it leaves this process. */
   readonly partition: number;
   readonly #queues: (DeliveryQueue | undefined)[] = [];
+  readonly #lanePart: LanePart;
   readonly #parts: TenantParts;
   readonly #makers: TenantMakers;
 
-  constructor(routes: TenantRoutes, partition: number, parts: TenantParts, makers: TenantMakers) {
+  /** @param lanePart which part of its destinations is here. */
+  constructor(
+    routes: TenantRoutes,
+    partition: number,
+    lanePart: LanePart,
+    parts: TenantParts,
+    makers: TenantMakers,
+  ) {
     this.routes = routes;
     this.partition = partition;
+    this.#lanePart = lanePart;
     this.load = parts.load;
     this.#parts = parts;
     this.#makers = makers;
+  }
+
+  /** Whether a destination is in this lane. @param index of one of `routes.destinations`. */
+  has(index: number): boolean {
+    return isOfPart(index, this.#lanePart);
   }
 
   /** @param index of one of `routes.destinations`. */
@@ -85,15 +109,18 @@ export class Tenants {
   /**
    * @param partition number of the partition that brings it now.
    * @param sinceMs when that partition was assigned, monotonic.
+   * @param lanePart which part of the tenant is in this lane; the same as long as the process lasts.
    */
-  get(name: string, partition: number, sinceMs: number): Tenant {
+  get(name: string, partition: number, sinceMs: number, lanePart: LanePart = WHOLE): Tenant {
     const known = this.#tenants.get(name);
     if (known !== undefined) return known;
     if (this.#tenants.size >= this.#sweepAt) this.#forgetResting();
     const routes = this.#routes.forTenant(name);
-    const load = new TenantLoad(name, routes.destinations.length);
+    const here = routes.destinations.filter((_, index) => isOfPart(index, lanePart));
+    const load = new TenantLoad(name, here.length);
     const parts = { load, turns: this.#makers.openTurns(name, sinceMs), sinceMs };
-    const tenant = new Tenant(routes, partition, parts, this.#makers);
+    const { part, parts: ofParts } = lanePart;
+    const tenant = new Tenant(routes, partition, { part, parts: ofParts }, parts, this.#makers);
     this.#tenants.set(name, tenant);
     return tenant;
   }
@@ -114,4 +141,8 @@ export class Tenants {
     // Tenants that are busy stay; the next sweep waits until as many again have come, or it would run for every one.
     this.#sweepAt = Math.max(REMEMBERED_TENANTS, this.#tenants.size * 2);
   }
+}
+
+function isOfPart(index: number, { part, parts }: LanePart): boolean {
+  return partOfDestination(index, parts) === part;
 }

@@ -7,6 +7,7 @@ import { addressVerdict, compileRanges } from '../domain/addresses.ts';
 import { systemClock } from '../domain/clock.ts';
 import type { RateLimit } from '../domain/destination.ts';
 import { BucketChain } from '../limit/bucket-chain.ts';
+import { SharedTokenBucket } from '../limit/shared-token-bucket.ts';
 import { TokenBucket } from '../limit/token-bucket.ts';
 import { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
@@ -136,10 +137,14 @@ function tenantMakers(
   { client, counters, attempts, clocks, channels }: QueueParts,
 ): TenantMakers {
   const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
-  const { tenants } = task.limits;
+  const limitOf = (tenant: string): RateLimit | null =>
+    task.limits.tenants.byTenant[tenant] ?? task.limits.tenants.default;
+  const shared = sharedBuckets(task, limitOf, clocks.alarm.nowMs());
   return {
     openTurns: (tenant, sinceMs) => {
-      const bucket = bucketOf(tenants.byTenant[tenant] ?? tenants.default, sinceMs);
+      const ofLanes = shared.get(tenant);
+      ofLanes?.startEmpty(sinceMs);
+      const bucket = ofLanes ?? bucketOf(limitOf(tenant), sinceMs);
       return bucket && new TokenTurns(bucket, clocks.alarm, ({ destination }) => destination.weight);
     },
     openQueue: (destination, { load, turns, sinceMs }) => {
@@ -165,6 +170,23 @@ function tenantMakers(
       );
     },
   };
+}
+
+/** The buckets of spread tenants, by tenant, as this lane holds them: one thread after another. */
+function sharedBuckets(
+  { lane, spreadLimits }: LaneTask,
+  limitOf: (tenant: string) => RateLimit | null,
+  nowMs: number,
+): ReadonlyMap<string, SharedTokenBucket> {
+  const buckets = new Map<string, SharedTokenBucket>();
+  for (const [tenant, memory] of spreadLimits) {
+    const limit = limitOf(tenant);
+    if (limit === null) continue;
+    const bucket = new SharedTokenBucket(memory, lane, limit.ratePerSecond, limit.burst);
+    bucket.takeOver(nowMs);
+    buckets.set(tenant, bucket);
+  }
+  return buckets;
 }
 
 /** Empty as of when its partition came here: the former owner may have sent a burst just before. */

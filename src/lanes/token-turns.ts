@@ -1,5 +1,5 @@
 import type { Destination } from '../domain/destination.ts';
-import type { TokenBucket } from '../limit/token-bucket.ts';
+import type { Tokens } from '../limit/token-bucket.ts';
 import type { Alarm, Due } from './alarm.ts';
 
 /** Somebody who takes tokens of a bucket that others take, too. */
@@ -18,8 +18,8 @@ export interface TurnTaker {
  * tokens; when the bucket runs dry in the midst of one, the rest of it comes first as
  * soon as there are tokens again. Who is at the front and has nothing to send loses its turn.
  */
-export class TokenTurns implements Due {
-  readonly bucket: TokenBucket;
+export class TokenTurns<Bucket extends Tokens = Tokens> implements Due {
+  readonly bucket: Bucket;
   readonly #alarm: Alarm;
   readonly #weightOf: (taker: TurnTaker) => number;
   /** In the order of their turns. */
@@ -32,7 +32,7 @@ export class TokenTurns implements Due {
   #left = 0;
   #isSet = false;
 
-  constructor(bucket: TokenBucket, alarm: Alarm, weightOf: (taker: TurnTaker) => number) {
+  constructor(bucket: Bucket, alarm: Alarm, weightOf: (taker: TurnTaker) => number) {
     this.bucket = bucket;
     this.#alarm = alarm;
     this.#weightOf = weightOf;

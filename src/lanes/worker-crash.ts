@@ -1,3 +1,4 @@
+import { partName } from '../domain/spread.ts';
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader } from '../domain/record.ts';
 import { AttemptRows, encodeRecord, NOTHING_SENT } from '../ledger/rows.ts';
@@ -30,7 +31,8 @@ const NO_LONGER = { firstSeenMs: undefined, dueMs: undefined, hops: undefined };
  * The dead letter of a record that kills the thread which works on it, with its
  * row. Main makes it, of the packed bytes alone: nobody decodes them again. It is
  * about the record, since nobody could tell its deliveries; about one delivery only
- * where the record comes from a delay topic, whose headers name it.
+ * where the record comes from a delay topic, whose headers name it. Of a spread tenant
+ * it is about the part whose lane died: the others' deliveries go on.
  *
  * @param record a reader that stands on it.
  */
@@ -99,7 +101,7 @@ function rowOf(
       traceId: '',
     }),
     {
-      deliveryId: about.deliveryId ?? '',
+      deliveryId: about.deliveryId ?? (record.parts > 1 ? partName(record.part, record.parts) : ''),
       destinationId: about.destinationId ?? '',
       channel: '',
       attempt: about.attempts,

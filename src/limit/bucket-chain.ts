@@ -1,4 +1,4 @@
-import type { TokenBucket } from './token-bucket.ts';
+import type { TokenBucket, Tokens } from './token-bucket.ts';
 
 /** A pause that ends sooner than this is over; the rest is rounding, as in `TokenBucket`. */
 const ROUNDING_MS = 1e-4;
@@ -8,18 +8,19 @@ const ROUNDING_MS = 1e-4;
  * destination, each null where there is no limit. All must grant, or none is touched:
  * a request that waits for one of them costs the others nothing.
  *
- * The buckets of channel and tenant are shared with other chains of the same lane,
- * so a wait that is over may find the token gone to another; ask again then. A
+ * The buckets of channel and tenant are shared with other chains of the same lane, and
+ * that of a tenant may be with other lanes, so a wait that is over may find the token
+ * gone to another; ask again then. A
  * chain has a pause of its own, since a Retry-After holds where no limit is
  * configured, too. Times are monotonic milliseconds.
  */
 export class BucketChain {
   readonly #channel: TokenBucket | null;
-  readonly #tenant: TokenBucket | null;
+  readonly #tenant: Tokens | null;
   readonly #destination: TokenBucket | null;
   #pausedUntilMs = -Infinity;
 
-  constructor(channel: TokenBucket | null, tenant: TokenBucket | null, destination: TokenBucket | null) {
+  constructor(channel: TokenBucket | null, tenant: Tokens | null, destination: TokenBucket | null) {
     this.#channel = channel;
     this.#tenant = tenant;
     this.#destination = destination;
@@ -42,8 +43,9 @@ export class BucketChain {
   /** Reserves a token of each, or of none. Each reservation must be spent once. */
   tryReserve(nowMs: number): boolean {
     if (this.waitMs(nowMs) > 0) return false;
+    // Another lane may have been quicker with a tenant's token; the others are this lane's alone.
+    if (this.#tenant?.tryReserve(nowMs) === false) return false;
     this.#channel?.tryReserve(nowMs);
-    this.#tenant?.tryReserve(nowMs);
     this.#destination?.tryReserve(nowMs);
     return true;
   }

@@ -6,6 +6,18 @@ import type { RateLimit } from '../domain/destination.ts';
  */
 const ROUNDING_MS = 1e-4;
 
+/** What those who spend the tokens of a bucket need of it. Times are monotonic milliseconds. */
+export interface Tokens {
+  /** Milliseconds until a token can be reserved; 0 when one can. */
+  waitMs(nowMs: number): number;
+  /** Whether a fresh bucket would grant the same from here on. */
+  isFull(nowMs: number): boolean;
+  /** Reserves a token if one is there. Each reservation must be spent once. */
+  tryReserve(nowMs: number): boolean;
+  /** Spends a reserved token. */
+  spend(nowMs: number): void;
+}
+
 /**
  * A token bucket, exact by time-to-token: no ticks, no polling. In no window of
  * length t are more than rate · t + burst tokens spent.
@@ -17,7 +29,7 @@ const ROUNDING_MS = 1e-4;
  * rate algorithm, ITU-T I.371), the number of reservations, and the end of a pause
  * that the receiver asked for, so nothing drifts. Times are monotonic milliseconds.
  */
-export class TokenBucket {
+export class TokenBucket implements Tokens {
   #msPerToken: number;
   #capacityMs: number;
   /** When the bucket is full again if nothing more is spent. */
@@ -125,7 +137,8 @@ export function shareOf({ ratePerSecond, burst }: RateLimit, share: number): Rat
   return { ratePerSecond: ratePerSecond * share, burst: Math.max(1, burst * share) };
 }
 
-function requireLimit(ratePerSecond: number, burst: number): void {
+/** @throws RangeError */
+export function requireLimit(ratePerSecond: number, burst: number): void {
   if (!(ratePerSecond > 0) || !(burst >= 1)) {
     throw new RangeError(`a bucket needs rate > 0 and burst ≥ 1, got ${ratePerSecond}/s and ${burst}`);
   }

@@ -56,7 +56,6 @@ export interface RekeyerOptions<Held extends HeldPartition> {
   readonly finder: TenantFinder;
   mappingOf(topic: string): FieldMapping;
   headersOf(record: SourceRecord): readonly RecordHeader[];
-  readonly pollSize: { readonly size: number; observe(records: number, tookMs: number): void };
   readonly clock: Clock;
   /** A record waits for this schema, and its partition with it. */
   onSchemaNeeded(schemaId: number): void;
@@ -169,12 +168,10 @@ export class Rekeyer<Held extends HeldPartition> {
 
   #poll(): void {
     if (this.#state === 'stopped') return;
-    const { clock, source, pollSize } = this.#options;
-    const startedMs = clock.monotonicMs();
-    source.poll(pollSize.size, (error, records) => {
+    const { clock, source } = this.#options;
+    source.poll(limits.pollMaxRecords, (error, records) => {
       this.#lastPollMs = clock.monotonicMs();
       if (error !== null) this.#options.onError(error);
-      pollSize.observe(records.length, this.#lastPollMs - startedMs);
       for (const record of records) this.#take(record);
       this.#offerStashes();
       this.#pause('schema');

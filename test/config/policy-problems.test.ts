@@ -154,6 +154,26 @@ describe('a mistake', () => {
       ':3 lanes.tenantShare: "5%" is not allowed; allowed: a share of lanes.maxBytes of at least kafka.maxRecordSize, or such a record never fits',
     ],
     [
+      'a tenant spread over one lane',
+      `${MINIMAL}lanes: { count: 4, spread: { acme: 1 } }\n`,
+      ':3 lanes.spread.acme: 1 is not allowed; allowed: a map of tenant ids to whole numbers, 2 to 255',
+    ],
+    [
+      'a tenant spread over more lanes than there are',
+      `${MINIMAL}lanes: { count: 4, spread: { acme: 4, beta: 5 } }\n`,
+      ':3 lanes.spread.beta: 5 is not allowed; allowed: at most lanes.count, which is 4',
+    ],
+    [
+      'every tenant spread',
+      `${MINIMAL}lanes: { count: 4, spread: { '*': 2 } }\n`,
+      ':3 lanes.spread.*: 2 is not allowed here; allowed: the id of one tenant, 512 bytes at most',
+    ],
+    [
+      'a spread that is no map',
+      `${MINIMAL}lanes: { count: 4, spread: 2 }\n`,
+      ':3 lanes.spread: 2 is not allowed; allowed: a map of tenant ids to whole numbers, 2 to 255',
+    ],
+    [
       'a weight of nothing',
       `${MINIMAL}lanes: { weights: { bulk: 0 } }\n`,
       ':3 lanes.weights.bulk: 0 is not allowed; allowed: a whole number, 1 to 1000',

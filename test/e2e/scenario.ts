@@ -123,7 +123,10 @@ export class Scenario {
   }
 
   /** The `webhook-id`s that these events make at a destination that wants all of them. */
-  expectedIds(events: readonly ProducedEvent[], destination: string): Set<string> {
+  expectedIds(
+    events: readonly Pick<ProducedEvent, 'tenant' | 'eventId'>[],
+    destination: string,
+  ): Set<string> {
     return new Set(events.map((event) => deliveryId(event.tenant, event.eventId, destination)));
   }
 

@@ -1,7 +1,7 @@
 /**
  * Proves that the frontier tells, after any sequence of admissions, holds and
  * releases, the first offset that is not durable: never past an open record, never
- * back, across gaps in the offsets and across the wrap of its 32-bit sequence.
+ * back, across gaps in the offsets, copies of one record, and the wrap of its 32-bit sequence.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -13,6 +13,7 @@ type FrontierClass = typeof Frontier;
 /** `pick` chooses among the open records. */
 type Step =
   | { readonly kind: 'admit'; readonly gap: number }
+  | { readonly kind: 'copy' }
   | { readonly kind: 'hold' | 'release'; readonly pick: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -20,6 +21,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('admit' as const), gap: fc.integer({ min: 0, max: 1e9 }) }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('copy' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('hold' as const), pick: fc.nat() }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('release' as const), pick: fc.nat() }) },
 );
@@ -32,7 +34,7 @@ interface ModelRecord {
   holds: number;
 }
 
-/** The naive model: every record ever admitted, and a search. */
+/** The naive model: every record ever admitted, each copy as one, and a search. */
 class Model {
   readonly records: ModelRecord[] = [];
 
@@ -43,6 +45,10 @@ class Model {
   get position(): number {
     const last = this.records.at(-1);
     return last === undefined ? -1 : (this.open[0]?.offset ?? last.offset + 1);
+  }
+
+  get passed(): number {
+    return this.records.length - this.span;
   }
 
   get span(): number {
@@ -62,6 +68,7 @@ function followsModel(
   let nextOffset = 0;
   for (const { kind, ...rest } of plan) {
     const before = frontier.position;
+    const passed = model.passed;
     if (kind === 'admit') {
       const offset = nextOffset + (rest as { gap: number }).gap;
       if (model.span === size) {
@@ -72,19 +79,31 @@ function followsModel(
       expect(sequence).toBe((firstSequence + model.records.length) >>> 0);
       model.records.push({ offset, sequence, holds: 1 });
       nextOffset = offset + 1;
+    } else if (kind === 'copy') {
+      if (model.span === 0 || model.span === size) {
+        expect(() => frontier.admitCopy()).toThrow(model.span === 0 ? 'no open record' : 'full');
+        continue;
+      }
+      const sequence = frontier.admitCopy();
+      expect(sequence).toBe((firstSequence + model.records.length) >>> 0);
+      model.records.push({ offset: nextOffset - 1, sequence, holds: 1 });
     } else {
       const { open } = model;
       const record = open[(rest as { pick: number }).pick % Math.max(1, open.length)];
       if (record === undefined) continue;
       record.holds += kind === 'hold' ? 1 : -1;
       if (kind === 'hold') frontier.hold(record.sequence);
-      else expect(frontier.release(record.sequence)).toBe(model.position > before);
+      else expect(frontier.release(record.sequence)).toBe(model.passed > passed);
     }
     expect(frontier.position).toBe(model.position);
     expect(frontier.position).toBeGreaterThanOrEqual(before);
     expect(frontier.span).toBe(model.span);
+    expect(frontier.passed).toBe(model.passed);
     expect(frontier.open).toBe(model.open.length);
     expect(frontier.isFull).toBe(model.span === size);
+    expect([0, 1, 2, 3].filter((records) => frontier.hasRoomFor(records))).toEqual(
+      [0, 1, 2, 3].filter((records) => model.span + records <= size),
+    );
   }
 }
 
@@ -122,6 +141,16 @@ describe('against the naive model', () => {
     ],
     ['the frontier steps over one open record', '& this.#mask] === 0) {', '& this.#mask] <= 1) {'],
     ['the newest offset itself is committed', 'return this.#lastOffset + 1;', 'return this.#lastOffset;'],
+    [
+      'a record is copied that was committed already',
+      "if (this.#head === this.#tail) throw new RangeError('there is no open record to copy');",
+      '',
+    ],
+    [
+      'a copy stands for the record that comes next',
+      'return this.#append(this.#lastOffset);',
+      'return this.#append(this.#lastOffset + 1);',
+    ],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
     const { Frontier: Buggy } = await variantOf<{ Frontier: FrontierClass }>('ingest/frontier.ts', [
       from,

@@ -9,11 +9,13 @@ import type {
 import { Admission } from '../../src/ingest/admission.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
-import { Intake, type LaneFeed, type RecordSource } from '../../src/ingest/intake.ts';
+import { Intake, type RecordSource } from '../../src/ingest/intake.ts';
+import type { LaneFeed } from '../../src/ingest/lane-door.ts';
 import type { Hop, RetryNote } from '../../src/ingest/retries.ts';
 import { LaneShares, type Shares } from '../../src/ingest/lane-shares.ts';
 import { Peek, type RecordProjection } from '../../src/ingest/peek.ts';
 import { TenantPartitions, type SplitTenant } from '../../src/ingest/tenant-partitions.ts';
+import { TenantSpread } from '../../src/ingest/tenant-spread.ts';
 import { BatchReader } from '../../src/lanes/batch-reader.ts';
 import { ManualClock } from '../domain/manual-clock.ts';
 
@@ -34,6 +36,8 @@ export interface Admitted {
   readonly assignment: number;
   readonly sequence: number;
   readonly invalid: number;
+  readonly part: number;
+  readonly parts: number;
   /** Wall clock. */
   readonly atMs: number;
 }
@@ -153,7 +157,7 @@ class FakeFeed implements LaneFeed {
   send(lane: number, buffer: ArrayBuffer, count: number): void {
     const reader = new BatchReader(buffer, count);
     while (reader.next()) {
-      const { assignment, sequence, offset, tenant, payloadBytes: bytes, invalid } = reader;
+      const { assignment, sequence, offset, tenant, payloadBytes: bytes, invalid, part, parts } = reader;
       this.admitted.push({
         lane,
         partition: this.#partitionOf(assignment),
@@ -163,6 +167,8 @@ class FakeFeed implements LaneFeed {
         assignment,
         sequence,
         invalid,
+        part,
+        parts,
         atMs: this.#clock.wallMs(),
       });
     }
@@ -185,23 +191,26 @@ export function recordOf(partition: number, offset: number, tenant: string, sche
   return { topic: 't', partition, offset, timestamp: 1, value: Buffer.concat([head, Buffer.from(tenant)]) };
 }
 
-/** A record of a delay topic; without a due time its headers are no retry's. */
+/** A record of a delay topic, of tenant `a`; without a due time its headers are no retry's. */
 export function retryRecordOf(
   partition: number,
   offset: number,
   timestamp: number,
   dueMs: number | null,
   schemaId = 1,
+  destinationId = '',
 ): SourceRecord {
-  const headers = dueMs === null ? [] : [{ due: Buffer.from(String(dueMs)) }];
+  const headers: Record<string, Buffer>[] = [];
+  if (dueMs !== null) headers.push({ due: Buffer.from(String(dueMs)) });
+  if (destinationId !== '') headers.push({ to: Buffer.from(destinationId) });
   return { ...recordOf(partition, offset, 'a', schemaId), timestamp, headers };
 }
 
 const NOTE = { sourceTopic: 'source', deliveryId: 'dlv', attempts: 1, hops: 0 };
 
 function readDue(headers: readonly RecordHeader[]): RetryNote | null {
-  const due = headers.find(([name]) => name === 'due');
-  return due === undefined ? null : { ...NOTE, dueMs: Number(String(due[1])) };
+  const { due, to } = Object.fromEntries(headers.map(([name, value]) => [name, String(value)]));
+  return due === undefined ? null : { ...NOTE, destinationId: to ?? 'd', dueMs: Number(due) };
 }
 
 /** An intake on fakes: everything the pipeline would do happens when the test says. */
@@ -234,7 +243,11 @@ export class IntakeBench {
     lanes: number,
     bounds: LaneBounds,
     delays: readonly (number | null)[] = [],
-    { Counts = LaneShares, ...shares }: Partial<Shares> & { Counts?: typeof LaneShares } = {},
+    {
+      Counts = LaneShares,
+      spread = new TenantSpread(),
+      ...shares
+    }: Partial<Shares> & { Counts?: typeof LaneShares; spread?: TenantSpread } = {},
   ) {
     let begun = 0;
     this.assignments = new Assignments(() => delays[begun++] ?? null);
@@ -255,6 +268,7 @@ export class IntakeBench {
       assignments: this.assignments,
       admission: this.admission,
       tenantPartitions: new TenantPartitions({ onSplit: (split) => this.splitTenants.push(split) }),
+      spread,
       peek: new Peek({ find: (id) => (this.knownSchemas.has(id) ? projection : 'unresolved') }, 1024),
       clock: this.clock,
       retries: {

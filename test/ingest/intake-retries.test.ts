@@ -67,7 +67,14 @@ describe('a record of a delay topic', () => {
         value: record.value,
         headers: [['due', Buffer.from(String(T0 + 5_000))]],
         dueAtMs: T0 + 5_000,
-        note: { sourceTopic: 'source', deliveryId: 'dlv', attempts: 1, hops: 0, dueMs: T0 + 5_000 },
+        note: {
+          sourceTopic: 'source',
+          deliveryId: 'dlv',
+          destinationId: 'd',
+          attempts: 1,
+          hops: 0,
+          dueMs: T0 + 5_000,
+        },
       },
     ]);
     const { frontier } = bench.assignments.find('t', 0)!;

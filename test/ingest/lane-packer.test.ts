@@ -21,6 +21,8 @@ const packedRecord: fc.Arbitrary<PackedRecord> = fc
     timestampMs: largeNumber,
     schemaId: uint32,
     invalid: fc.nat(11),
+    part: fc.nat(254),
+    parts: fc.integer({ min: 1, max: 255 }),
     tenantText: fc.string({ unit: 'grapheme', maxLength: 20 }),
     around: fc.tuple(bytes, bytes),
     key: absentOrBytes,
@@ -43,9 +45,10 @@ const plain = (part: Uint8Array | null): number[] | null => part && [...part];
 /** What a lane must see of a packed record. */
 function seenOf(record: PackedRecord): Record<string, unknown> {
   const tenant = Buffer.from(record.tenant).toString('utf8', record.tenantStart, record.tenantEnd);
-  const { assignment, sequence, offset, timestampMs, schemaId, invalid } = record;
+  const { assignment, sequence, offset, timestampMs, schemaId, invalid, part, parts } = record;
   const [key, headers, value] = [plain(record.key), plain(record.headers), plain(record.value)];
-  return { assignment, sequence, offset, timestampMs, schemaId, invalid, tenant, key, headers, value };
+  const words = { assignment, sequence, offset, timestampMs, schemaId, invalid, part, parts };
+  return { ...words, tenant, key, headers, value };
 }
 
 function readAll(packer: LanePacker): Record<string, unknown>[] {
@@ -54,13 +57,14 @@ function readAll(packer: LanePacker): Record<string, unknown>[] {
   const reader = new BatchReader(batch.buffer, batch.count);
   const read: Record<string, unknown>[] = [];
   while (reader.next()) {
-    const { assignment, sequence, offset, timestampMs, schemaId, invalid, tenant } = reader;
+    const { assignment, sequence, offset, timestampMs, schemaId, invalid, part, parts, tenant } = reader;
     const [key, headers, value] = [
       plain(reader.bytes.key),
       plain(reader.bytes.headers),
       plain(reader.bytes.value),
     ];
-    read.push({ assignment, sequence, offset, timestampMs, schemaId, invalid, tenant, key, headers, value });
+    const words = { assignment, sequence, offset, timestampMs, schemaId, invalid, part, parts };
+    read.push({ ...words, tenant, key, headers, value });
   }
   return read;
 }
@@ -99,6 +103,8 @@ const blank: PackedRecord = {
   timestampMs: 0,
   schemaId: 0,
   invalid: 0,
+  part: 0,
+  parts: 1,
   tenant: Buffer.from('acme'),
   tenantStart: 0,
   tenantEnd: 4,

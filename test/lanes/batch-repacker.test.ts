@@ -13,6 +13,8 @@ const record = fc.record({
   timestampMs: fc.maxSafeNat(),
   schemaId: fc.nat(),
   invalid: fc.nat({ max: 11 }),
+  part: fc.nat({ max: 254 }),
+  parts: fc.integer({ min: 1, max: 255 }),
   tenant: fc.string({ minLength: 1, maxLength: 20 }),
   key: bytes,
   headers: bytes,
@@ -23,9 +25,11 @@ const record = fc.record({
 /** All that a reader tells of the record it stands on. */
 function seen(batch: BatchReader): unknown {
   const { assignment, sequence, offset, timestampMs, schemaId, invalid, tenant, payloadBytes } = batch;
+  const { part: which, parts: ofHowMany } = batch;
   const { key, headers, value } = batch.bytes;
   const parts = [key, headers, value].map((part) => part && Buffer.from(part).toString('hex'));
-  return [assignment, sequence, offset, timestampMs, schemaId, invalid, tenant, payloadBytes, ...parts];
+  const words = [assignment, sequence, offset, timestampMs, schemaId, invalid, which, ofHowMany];
+  return [...words, tenant, payloadBytes, ...parts];
 }
 
 test('records of many batches are the same in one', () => {

@@ -54,6 +54,22 @@ describe('the gates', () => {
     expect(bench.counters.get(laneSlots.originWaits)).toBeGreaterThan(0);
   });
 
+  test('a token that another lane took and gave back: it is asked for again, and not waited for in vain', async () => {
+    let refusals = 3;
+    const tenant = {
+      waitMs: () => 0,
+      isFull: () => true,
+      tryReserve: () => refusals-- <= 0,
+      spend: () => undefined,
+    };
+    const bench = new QueueBench();
+    const queue = bench.queue({}, tenant);
+    for (const id of ['a', 'b']) bench.add(queue, id);
+    expect(bench.log).toEqual([]);
+    await vi.advanceTimersByTimeAsync(5);
+    expect(bench.log).toEqual(['a', 'b']);
+  });
+
   test('a token: the burst at once, then one by one at the rate, without a free gate being asked again', () => {
     const bench = new QueueBench();
     const queue = bench.queue({ rateLimit: { ratePerSecond: 10, burst: 2 } });

@@ -32,6 +32,9 @@ const entry: AttemptEntry = {
   handOver: 'dead_letter',
 };
 
+/** Of a tenant that is in one lane. */
+const WHOLE = { part: 0, parts: 1 };
+
 /** A record whose parts are views on a batch, as a lane has them. */
 function recordInBatch(
   headers: Buffer | null = null,
@@ -39,7 +42,7 @@ function recordInBatch(
   value: string | null = 'the value',
 ): OpenRecord {
   return new OpenRecord(
-    { assignment: assignmentOf(7), sequence: 3, offset: 2 ** 40, timestampMs: 99, bytes: 16 },
+    { assignment: assignmentOf(7), sequence: 3, offset: 2 ** 40, timestampMs: 99, ...WHOLE, bytes: 16 },
     recordBytesOf(
       value === null ? null : Buffer.from(key),
       headers,
@@ -155,7 +158,7 @@ describe('a retry', () => {
     const first = retry(deliveryOf(recordInBatch()), entry, 5_000, row);
     const decoded = decodeRetryHeaders(first.headers) as RetryHeaders;
     const again = new OpenRecord(
-      { assignment: assignmentOf(9, true), sequence: 0, offset: 12, timestampMs: 777, bytes: 1 },
+      { assignment: assignmentOf(9, true), sequence: 0, offset: 12, timestampMs: 777, ...WHOLE, bytes: 1 },
       recordBytesOf(
         null,
         packHeaders([['own', Buffer.from('x')], ...first.headers]),

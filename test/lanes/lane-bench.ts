@@ -18,7 +18,7 @@ import type { OpenRecord } from '../../src/lanes/open-record.ts';
 import { Outbox } from '../../src/lanes/outbox.ts';
 import { Outcomes } from '../../src/lanes/outcomes.ts';
 import type { Handover, Settled } from '../../src/lanes/protocol.ts';
-import { Tenants, type TenantMakers } from '../../src/lanes/tenants.ts';
+import { Tenants, type LanePart, type TenantMakers } from '../../src/lanes/tenants.ts';
 import { LEDGER_COLUMNS } from '../../src/ledger/columns.ts';
 import { BucketChain } from '../../src/limit/bucket-chain.ts';
 import { TokenBucket } from '../../src/limit/token-bucket.ts';
@@ -27,6 +27,7 @@ import { RouteTable } from '../../src/route/route-table.ts';
 import { clientOf, eventOf, FakeOrigin, type SentRequest } from './lane-parts.ts';
 
 const TICK_MS = 20;
+const WHOLE: LanePart = { part: 0, parts: 1 };
 
 /** How the receiver, or the network before it, treats one request. */
 export type Treatment =
@@ -112,6 +113,7 @@ export class LaneBench {
     connections: number,
     treatmentOf: (request: SentRequest) => Treatment,
     seen: SeenEvents | null = null,
+    byTopic: Readonly<Record<string, FieldMapping>> = {},
   ) {
     const clock = systemClock;
     this.counters = new LaneCounters(createLaneCounters(destinations.length));
@@ -170,7 +172,7 @@ export class LaneBench {
     };
     this.tenants = new Tenants(new RouteTable(destinations), makers, clock.monotonicMs);
     this.lane = new Lane({
-      fields: { default: {} as FieldMapping, byTopic: {} },
+      fields: { default: {} as FieldMapping, byTopic },
       weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
       clock,
       reader: { define: () => undefined, read: readPlainly } as unknown as EventReader,
@@ -187,12 +189,12 @@ export class LaneBench {
     }, TICK_MS);
   }
 
-  begin(assignment: number, recovered = NOTHING_RECOVERED): void {
+  begin(assignment: number, recovered = NOTHING_RECOVERED, topic = 't'): void {
     this.sent.set(assignment, []);
     this.lane.receive({
       kind: 'assignment',
       assignment,
-      topic: 't',
+      topic,
       partition: assignment,
       isRetry: false,
       recovered,
@@ -211,7 +213,8 @@ export class LaneBench {
     });
   }
 
-  send(assignment: number, records: readonly LaneRecord[]): void {
+  /** @param lanePart which part of their tenant's destinations they are for; all of them unless a test is about that. */
+  send(assignment: number, records: readonly LaneRecord[], lanePart: LanePart = WHOLE): void {
     if (records.length === 0) return;
     const sent = this.sent.get(assignment)!;
     for (const record of records) {
@@ -222,6 +225,7 @@ export class LaneBench {
         invalid: INVALID_REASONS.indexOf(record.invalid ?? 'none'),
         tenant: Buffer.from(record.invalid === undefined ? record.tenant : ''),
         value: Buffer.from(JSON.stringify({ id: eventIdOf(assignment, sequence), ...record })),
+        ...lanePart,
       });
       sent.push(record);
     }
@@ -232,7 +236,7 @@ export class LaneBench {
    * Brings hand-overs back as the records of the delay topic that the broker made of them.
    * @returns the sequence of the last.
    */
-  sendRetries(partition: number, handovers: readonly RetryRecord[]): number {
+  sendRetries(partition: number, handovers: readonly RetryRecord[], lanePart: LanePart = WHOLE): number {
     let sequence = (this.#retrySequences.get(partition) ?? 0) - 1;
     for (const { headers, value } of handovers) {
       sequence++;
@@ -244,6 +248,7 @@ export class LaneBench {
         tenant: tenant ?? Buffer.alloc(0),
         value,
         headers: packHeaders(headers),
+        ...lanePart,
       });
     }
     this.#retrySequences.set(partition, sequence + 1);
@@ -264,6 +269,7 @@ export class LaneBench {
       tenantEnd: record.tenant.length,
       key: null,
       headers: null,
+      ...WHOLE,
       ...record,
     });
   }

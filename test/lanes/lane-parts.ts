@@ -142,7 +142,8 @@ export function openRecordOf(
   retry: RetryHeaders | null = null,
 ): OpenRecord {
   const value = Buffer.from(`value ${sequence}`);
-  const origin = { assignment, sequence, offset: sequence, timestampMs: 1_000, bytes: value.length };
+  const place = { sequence, offset: sequence, timestampMs: 1_000, part: 0, parts: 1 };
+  const origin = { assignment, ...place, bytes: value.length };
   return new OpenRecord(origin, recordBytesOf(Buffer.from('key'), null, value), retry);
 }
 

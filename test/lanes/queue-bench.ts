@@ -10,7 +10,8 @@ import { Endpoint, type EndpointNotice } from '../../src/lanes/endpoint.ts';
 import type { LaneAssignment } from '../../src/lanes/open-record.ts';
 import { TenantLoad } from '../../src/lanes/tenant-load.ts';
 import { BucketChain } from '../../src/limit/bucket-chain.ts';
-import { TokenBucket } from '../../src/limit/token-bucket.ts';
+import { TokenTurns } from '../../src/lanes/token-turns.ts';
+import { TokenBucket, type Tokens } from '../../src/limit/token-bucket.ts';
 import { createLaneCounters, LaneCounters } from '../../src/observability/lane-counters.ts';
 import { laneSlots } from '../../src/observability/lane-slots.ts';
 import {
@@ -59,15 +60,17 @@ export class QueueBench {
     this.#origin = new FakeOrigin(connections);
   }
 
-  queue(change: Partial<Destination> = {}): DeliveryQueue {
+  /** @param tenant bucket of its tenant. */
+  queue(change: Partial<Destination> = {}, tenant: Tokens | null = null): DeliveryQueue {
     const destination = destinationOf('d', change);
     const { rateLimit } = destination;
     const bucket = rateLimit && new TokenBucket(rateLimit.ratePerSecond, rateLimit.burst);
+    const turns = tenant === null ? [] : [new TokenTurns(tenant, this.alarm, () => 1)];
     return new DeliveryQueue(
       destination,
       [],
       this.#origin.origin,
-      new Endpoint(destination, new BucketChain(null, null, bucket), () => 0),
+      new Endpoint(destination, new BucketChain(null, tenant, bucket), () => 0, turns),
       this.load,
       { destination: this.counters.destination(0), lane: this.counters },
       {

@@ -43,6 +43,8 @@ class Bench {
         timestampMs: 1_000,
         schemaId: 9,
         invalid: 0,
+        part: 0,
+        parts: 1,
         tenant,
         tenantStart: 0,
         tenantEnd: tenant.length,

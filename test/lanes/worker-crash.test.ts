@@ -3,6 +3,7 @@
  * value and headers, told where it was first and, where it is a retry, which delivery it was.
  */
 import { describe, expect, test } from 'vitest';
+import { partName } from '../../src/domain/spread.ts';
 import { packHeaders } from '../../src/domain/packed-headers.ts';
 import type { RecordHeader } from '../../src/domain/record.ts';
 import { LanePacker } from '../../src/ingest/lane-packer.ts';
@@ -18,7 +19,12 @@ const OWN: readonly RecordHeader[] = [
   ['binary', Buffer.from([0, 255])],
 ];
 
-function letterOf(headers: readonly RecordHeader[], isRetry: boolean, value: Buffer | null): Handover {
+function letterOf(
+  headers: readonly RecordHeader[],
+  isRetry: boolean,
+  value: Buffer | null,
+  [part, parts] = [0, 1],
+): Handover {
   const packer = new LanePacker();
   const tenant = Buffer.from('acme');
   packer.add({
@@ -28,6 +34,8 @@ function letterOf(headers: readonly RecordHeader[], isRetry: boolean, value: Buf
     timestampMs: 1_500,
     schemaId: 1,
     invalid: 0,
+    part,
+    parts,
     tenant,
     tenantStart: 0,
     tenantEnd: tenant.length,
@@ -87,6 +95,11 @@ describe('the dead letter of a record that kills its thread', () => {
       retry_topic: '',
     });
     expect(letterOf([], false, null).value).toBeNull();
+  });
+
+  test('of a spread tenant ends in the ledger the part whose lane died, and no other', () => {
+    const [first, last] = [0, 2].map((part) => rowOf(letterOf(OWN, false, null, [part, 3])));
+    expect([first!['delivery_id'], last!['delivery_id']]).toEqual([partName(0, 3), partName(2, 3)]);
   });
 
   test('of a delay topic is about the delivery its headers name, with our headers once', () => {

@@ -143,8 +143,8 @@ describe('all grant or none is touched', () => {
     ['the tenant is not spent from', 'this.#tenant?.spend(nowMs);', ''],
     [
       'the channel’s token is taken before the others agree',
-      'if (this.waitMs(nowMs) > 0) return false;\n    this.#channel?.tryReserve(nowMs);',
-      'if (this.#channel?.tryReserve(nowMs) === false || this.waitMs(nowMs) > 0) return false;',
+      'if (this.waitMs(nowMs) > 0) return false;\n    // Another',
+      'if (this.#channel?.tryReserve(nowMs) === false || this.waitMs(nowMs) > 0) return false;\n    // Another',
     ],
     ['a pause holds only where there is a limit', 'this.#pausedUntilMs = Math.max', 'Math.max'],
   ])('a planted bug is caught: %s', async (_what, from, to) => {

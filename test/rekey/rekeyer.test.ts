@@ -99,7 +99,6 @@ class RekeyBench {
       finder: new Peek({ find: (id) => (this.knownSchemas.has(id) ? projection : 'unresolved') }, 1_000),
       mappingOf: () => MAPPING,
       headersOf: () => [],
-      pollSize: { size: 100, observe: () => undefined },
       clock: this.clock,
       onSchemaNeeded: (schemaId) => this.needed.push(schemaId),
       onFailure: (message) => this.failures.push(message),

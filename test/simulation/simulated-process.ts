@@ -14,6 +14,7 @@ import type { Lease } from '../../src/ingest/lease.ts';
 import type { Ownership, OwnershipOptions } from '../../src/ingest/ownership.ts';
 import { Peek } from '../../src/ingest/peek.ts';
 import { TenantPartitions } from '../../src/ingest/tenant-partitions.ts';
+import { TenantSpread } from '../../src/ingest/tenant-spread.ts';
 import { BatchReader } from '../../src/lanes/batch-reader.ts';
 import type { Delivery } from '../../src/lanes/delivery.ts';
 import type { Settled } from '../../src/lanes/protocol.ts';
@@ -249,6 +250,7 @@ export class SimulatedProcess extends Owner {
       assignments: this.#assignments,
       admission: this.#admission,
       tenantPartitions: new TenantPartitions({ onSplit: () => undefined, watchedTenants: 10 }),
+      spread: new TenantSpread(),
       peek: new Peek({ find: () => ({ walk: () => 0, tenantStart: () => 0, tenantEnd: () => 0 }) }, 10_000),
       clock: time,
       retries: {
