@@ -188,7 +188,7 @@ async function everythingOnceAndInTime(
   const bench = new Bench(due, Wait);
   bench.moods = once(faults);
   bench.poll();
-  await bench.pass(3_000 + 200 + faults.length * 600);
+  await bench.pass(3_000 + 300 + faults.length * 600);
   bench.wait.stop();
   for (const log of bench.logs) {
     expect(log.taken.map(({ offset }) => offset)).toEqual(log.due.map((_, offset) => offset));
