@@ -93,7 +93,12 @@ describeWithKafka('C6: a dispatcher with an embedded ClickHouse dies by kill -9'
     events = await produce(kafka.brokers, scenario.topic, EVENTS, 1);
     dispatcher = await start();
     for (let kill = 1; kill <= KILLS; kill++) {
+      const before = await committedRecords();
       await scenario.arrived('crm', (await scenario.receiver.count('crm')) + EVENTS / 5);
+      await waitFor(async () => (await committedRecords()) > before, {
+        timeoutMs: TIMEOUT_MS,
+        what: 'a commit',
+      });
       await dispatcher.kill();
       afterKill.push(await heldAgainstCommits());
       dispatcher = await start();
@@ -131,6 +136,11 @@ describeWithKafka('C6: a dispatcher with an embedded ClickHouse dies by kill -9'
       .filter(({ partition, offset }) => offset < (ends[partition] ?? 0))
       .map(({ partition, offset }) => `${partition}/${offset}`);
     return { committed: committed.length, lacking: committed.filter((place) => !held.has(place)) };
+  }
+
+  async function committedRecords(): Promise<number> {
+    const ends = await kafka.committedOffsets(scenario.group, scenario.topic);
+    return events.filter(({ partition, offset }) => offset < (ends[partition] ?? 0)).length;
   }
 
   /** While no dispatcher has it open. */
