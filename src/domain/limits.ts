@@ -10,8 +10,11 @@ export const limits = {
   uncommittedRecords: 65_536,
   /** Bytes of records packed into one transferred buffer; a single larger record goes alone. */
   batchMaxBytes: 256 * 1024,
-  /** Most records asked from librdkafka at once. */
-  pollMaxRecords: 2_000,
+  /**
+   * Most records asked from librdkafka at once. Where one of them is not due, those behind it are read
+   * for nothing: with 2,000 a storm of retries doubled the memory and the wait of first attempts.
+   */
+  pollMaxRecords: 256,
   /** Pause before a poll whose predecessor took all there was. It gathers what comes meanwhile, and holds no thread. */
   pollPauseMs: 10,
   /** How long one read of a topic by offsets may wait; librdkafka applies it per message, and it holds a libuv thread. */
