@@ -1,6 +1,7 @@
 import { Load, sleep } from './load.ts';
 import { withScene, type Say, type Scene } from './scene.ts';
 import { peakResidentBytesOf } from './process-usage.ts';
+import { WARM_UP_SECONDS } from './steady-load.ts';
 
 export interface IsolationOptions {
   readonly seconds: number;
@@ -34,8 +35,6 @@ const PARTITIONS = 12;
 const PARTITION_OF_FLOODING = PARTITIONS - 1;
 const PARTITION_OF_HANGING = PARTITIONS - 2;
 const QUIET_PARTITIONS = PARTITIONS - 2;
-/** The broker's compiler is busy for so long, on the same cores. */
-const WARM_UP_SECONDS = 25;
 const CATCH_UP_SECONDS = 60;
 /** Events per second of the tenant that hangs. */
 const HANGING_RATE = 500;

@@ -6,7 +6,7 @@ import { withScene, type Say, type Scene } from './scene.ts';
 const TENANTS = 100;
 const PARTITIONS = 12;
 /** The broker’s compiler is busy for so long, on the same cores. */
-const WARM_UP_SECONDS = 25;
+export const WARM_UP_SECONDS = 25;
 
 export interface SteadyLoadOptions {
   /** Events per second of all tenants together. */

@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.ts';
+import { limitOfTenant } from '../domain/destination.ts';
 import { TenantSpread } from '../ingest/tenant-spread.ts';
+import type { SharedLimit } from '../lanes/protocol.ts';
 import { sharedBucketMemory } from '../limit/shared-token-bucket.ts';
 import { RouteTable } from '../route/route-table.ts';
 
@@ -16,8 +18,11 @@ export function spreadOf({ lanes, destinations }: Config): TenantSpread {
 }
 
 /** One bucket for each spread tenant that has a limit. */
-export function spreadLimitsOf({ lanes, limits }: Config): Map<string, SharedArrayBuffer> {
-  const { byTenant, default: usual } = limits.tenants;
-  const limited = Object.keys(lanes.spread).filter((tenant) => (byTenant[tenant] ?? usual) !== null);
-  return new Map(limited.map((tenant) => [tenant, sharedBucketMemory(lanes.count)]));
+export function spreadLimitsOf({ lanes, limits }: Config): Map<string, SharedLimit> {
+  const shared = new Map<string, SharedLimit>();
+  for (const tenant of Object.keys(lanes.spread)) {
+    const limit = limitOfTenant(limits.tenants, tenant);
+    if (limit !== null) shared.set(tenant, { limit, memory: sharedBucketMemory(lanes.count) });
+  }
+  return shared;
 }

@@ -1,4 +1,4 @@
-import type { Channel, Destination, RateLimit } from '../domain/destination.ts';
+import type { Channel, Destination, RateLimit, TenantLimits } from '../domain/destination.ts';
 import type { FieldMapping } from '../domain/event.ts';
 
 /**
@@ -80,11 +80,7 @@ export interface DelayTopicsConfig {
 export interface LimitsConfig {
   /** Of all destinations of a channel together, split over processes by their share of the partitions. */
   readonly channels: Readonly<Partial<Record<Channel, RateLimit>>>;
-  readonly tenants: {
-    /** For tenants not in `byTenant`; null is none. */
-    readonly default: RateLimit | null;
-    readonly byTenant: Readonly<Record<string, RateLimit>>;
-  };
+  readonly tenants: TenantLimits;
 }
 
 export interface ClickHouseConfig {

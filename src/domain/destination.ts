@@ -15,6 +15,17 @@ export interface RateLimit {
   readonly burst: number;
 }
 
+/** Limits of whole tenants, over all of their destinations. */
+export interface TenantLimits {
+  /** For tenants not in `byTenant`; null is none. */
+  readonly default: RateLimit | null;
+  readonly byTenant: Readonly<Record<string, RateLimit>>;
+}
+
+export function limitOfTenant({ byTenant, default: usual }: TenantLimits, tenant: string): RateLimit | null {
+  return byTenant[tenant] ?? usual;
+}
+
 /** How urgent an event is, most urgent first. */
 export const PRIORITIES = ['high', 'normal', 'low'] as const;
 export type Priority = (typeof PRIORITIES)[number];

@@ -20,9 +20,9 @@ const HOLD_MS = 200;
 const SHARE_HOLD_MS = 25;
 /**
  * What is read of a partition that a share refuses for long is stashed. Beyond so
- * much of it, over all such partitions, they are paused. That
- * is several times what a share lets in at once, so that a tenant which always
- * fills its share does not pause and resume its partition many times a second.
+ * much of it, over all such partitions, they are paused. That is several times what a
+ * share lets in at once, so that a tenant which always fills its share does not pause
+ * and resume its partition many times a second.
  */
 const STASH_RECORDS = 8_192;
 const STASH_BYTES = 8 * 1024 * 1024;

@@ -150,7 +150,8 @@ export class LaneShares {
     const own = this.#tenants;
     const { full, reserve, little } = this.#classes[cls];
     const { maxRecords, maxBytes } = this.#tenantBounds;
-    const [records, bytes] = [own.records(holder, cls), own.bytes(holder, cls)];
+    const records = own.records(holder, cls);
+    const bytes = own.bytes(holder, cls);
     const freeRecords = full.maxRecords - reserve.maxRecords - this.#lanes.records(lane, cls);
     const freeBytes = full.maxBytes - reserve.maxBytes - this.#lanes.bytes(lane, cls);
     return (

@@ -10,10 +10,17 @@ import type {
   LedgerConfig,
   LimitsConfig,
 } from '../config/config.ts';
-import type { Destination } from '../domain/destination.ts';
+import type { Destination, RateLimit } from '../domain/destination.ts';
 import type { FieldMapping } from '../domain/event.ts';
 import type { RecordHeader, Recovered } from '../domain/record.ts';
 import type { EndpointNotice } from './endpoint.ts';
+
+/** A limit that lanes share. */
+export interface SharedLimit {
+  readonly limit: RateLimit;
+  /** The bucket itself, with a holder for each lane: see `limit/shared-token-bucket.ts`. */
+  readonly memory: SharedArrayBuffer;
+}
 
 /** What a lane is started with. */
 export interface LaneTask {
@@ -30,8 +37,8 @@ export interface LaneTask {
     readonly rekeyedTopic?: string | null;
   };
   readonly limits: LimitsConfig;
-  /** The buckets of tenants that are spread over lanes and have a limit; a holder for each lane. See `limit/shared-token-bucket.ts`. */
-  readonly spreadLimits: ReadonlyMap<string, SharedArrayBuffer>;
+  /** Of tenants that are spread over lanes and have a limit. */
+  readonly spreadLimits: ReadonlyMap<string, SharedLimit>;
   /** Null: a producer's duplicates are not looked for. */
   readonly duplicates: DuplicatesConfig | null;
   /** Of the classes of work in a lane. */

@@ -5,7 +5,7 @@ import { HttpClient } from '../deliver/http-client.ts';
 import { NameResolver } from '../deliver/name-resolver.ts';
 import { addressVerdict, compileRanges } from '../domain/addresses.ts';
 import { systemClock } from '../domain/clock.ts';
-import type { RateLimit } from '../domain/destination.ts';
+import { limitOfTenant, type RateLimit } from '../domain/destination.ts';
 import { BucketChain } from '../limit/bucket-chain.ts';
 import { SharedTokenBucket } from '../limit/shared-token-bucket.ts';
 import { TokenBucket } from '../limit/token-bucket.ts';
@@ -137,14 +137,12 @@ function tenantMakers(
   { client, counters, attempts, clocks, channels }: QueueParts,
 ): TenantMakers {
   const indexOf = new Map(task.destinations.map((destination, index) => [destination, index]));
-  const limitOf = (tenant: string): RateLimit | null =>
-    task.limits.tenants.byTenant[tenant] ?? task.limits.tenants.default;
-  const shared = sharedBuckets(task, limitOf, clocks.alarm.nowMs());
+  const shared = sharedBuckets(task, clocks.alarm.nowMs());
   return {
     openTurns: (tenant, sinceMs) => {
       const ofLanes = shared.get(tenant);
       ofLanes?.startEmpty(sinceMs);
-      const bucket = ofLanes ?? bucketOf(limitOf(tenant), sinceMs);
+      const bucket = ofLanes ?? bucketOf(limitOfTenant(task.limits.tenants, tenant), sinceMs);
       return bucket && new TokenTurns(bucket, clocks.alarm, ({ destination }) => destination.weight);
     },
     openQueue: (destination, { load, turns, sinceMs }) => {
@@ -175,13 +173,10 @@ function tenantMakers(
 /** The buckets of spread tenants, by tenant, as this lane holds them: one thread after another. */
 function sharedBuckets(
   { lane, spreadLimits }: LaneTask,
-  limitOf: (tenant: string) => RateLimit | null,
   nowMs: number,
 ): ReadonlyMap<string, SharedTokenBucket> {
   const buckets = new Map<string, SharedTokenBucket>();
-  for (const [tenant, memory] of spreadLimits) {
-    const limit = limitOf(tenant);
-    if (limit === null) continue;
+  for (const [tenant, { limit, memory }] of spreadLimits) {
     const bucket = new SharedTokenBucket(memory, lane, limit.ratePerSecond, limit.burst);
     bucket.takeOver(nowMs);
     buckets.set(tenant, bucket);

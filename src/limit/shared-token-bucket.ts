@@ -1,7 +1,5 @@
-import { requireLimit, type Tokens } from './token-bucket.ts';
+import { requireLimit, ROUNDING_MS, type Tokens } from './token-bucket.ts';
 
-/** As in `TokenBucket`. */
-const ROUNDING_MS = 1e-4;
 /**
  * How much later than the next in turn a holder gets a token that both wait for: as late as
  * timers may be. Without turns the first to have got a token would wake first again, and
@@ -44,7 +42,8 @@ export function sharedBucketMemory(holders: number): SharedArrayBuffer {
  * little; `takeOver` is for its successor.
  *
  * Who has to wait is in line: whoever comes next after the last taker gets its token at
- * its time, and those behind as if their clocks were late by some milliseconds. Times are milliseconds of a monotonic clock that all holders share.
+ * its time, and those behind as if their clocks were late by some milliseconds. Times are
+ * milliseconds of a monotonic clock that all holders share.
  */
 export class SharedTokenBucket implements Tokens {
   readonly #words: Int32Array;

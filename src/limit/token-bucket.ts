@@ -4,7 +4,7 @@ import type { RateLimit } from '../domain/destination.ts';
  * Sums of times are rounded, after a month of running to some nanoseconds. A wait
  * shorter than this is rounding: a timer set for it would find the token still missing.
  */
-const ROUNDING_MS = 1e-4;
+export const ROUNDING_MS = 1e-4;
 
 /** What those who spend the tokens of a bucket need of it. Times are monotonic milliseconds. */
 export interface Tokens {

@@ -8,12 +8,11 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { sharedBucketMemory, SharedTokenBucket } from '../../src/limit/shared-token-bucket.ts';
 import { TokenBucket } from '../../src/limit/token-bucket.ts';
 import { variantOf } from '../domain/planted-bug.ts';
+import { expectWithinRate } from './spent-windows.ts';
 
 type BucketClass = typeof SharedTokenBucket;
 
 const HOLDERS = 2;
-/** Times are floats: what a bucket takes for rounding, and a little. */
-const ROUNDING_MS = 1.1e-4;
 
 interface Step {
   readonly holder: number;
@@ -165,13 +164,7 @@ function bound(Tested: BucketClass): fc.IProperty<[number, number, Step[], numbe
     (perSecond, size, steps, start) => {
       const threads = new Threads(Tested, perSecond, size, start);
       threads.play(steps);
-      const spent = threads.spentAtMs;
-      for (let first = 0; first < spent.length; first++) {
-        for (let last = first; last < spent.length; last++) {
-          const windowMs = spent[last]! - spent[first]! + ROUNDING_MS;
-          expect(last - first + 1).toBeLessThanOrEqual((perSecond * windowMs) / 1000 + size);
-        }
-      }
+      expectWithinRate(threads.spentAtMs, perSecond, size);
     },
   );
 }

@@ -7,11 +7,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TokenBucket } from '../../src/limit/token-bucket.ts';
 import { variantOf } from '../domain/planted-bug.ts';
+import { expectWithinRate } from './spent-windows.ts';
 
 type BucketClass = typeof TokenBucket;
-
-/** Times are floats: what the bucket takes for rounding, and a little. */
-const ROUNDING_MS = 1.1e-4;
 
 type Step = { readonly kind: 'pass'; readonly ms: number } | { readonly kind: 'reserve' | 'spend' | 'wait' };
 
@@ -65,13 +63,8 @@ function bound(Tested: BucketClass): fc.IProperty<[number, number, Step[], numbe
     fc.array(step, { maxLength: 150 }),
     startMs,
     (perSecond, size, steps, start) => {
-      const { spentAtMs: spent } = play(new Tested(perSecond, size), steps, start);
-      for (let first = 0; first < spent.length; first++) {
-        for (let last = first; last < spent.length; last++) {
-          const windowMs = spent[last]! - spent[first]! + ROUNDING_MS;
-          expect(last - first + 1).toBeLessThanOrEqual((perSecond * windowMs) / 1000 + size);
-        }
-      }
+      const { spentAtMs } = play(new Tested(perSecond, size), steps, start);
+      expectWithinRate(spentAtMs, perSecond, size);
     },
   );
 }
