@@ -140,5 +140,5 @@ export class QueueBench {
 }
 
 function verdictOf(status: number): Verdict {
-  return classify({ status, hasRetryAfter: false, retryAfter: '', errorCode: '', requestSent: true });
+  return classify({ status, errorCode: '', requestSent: true }, false);
 }
