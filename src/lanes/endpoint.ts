@@ -77,6 +77,11 @@ export class Endpoint {
     return Math.max(this.refusedForMs(nowMs), this.tokens.pausedMs(nowMs));
   }
 
+  /** How long the breaker's last opening lasts in all; 0 when there was none. */
+  get openingMs(): number {
+    return this.#breaker?.openingMs ?? 0;
+  }
+
   /**
    * A delivery that failed before has come, perhaps from another process. Where it is
    * the first thing that is seen of the destination, what that process knew of it has

@@ -4,6 +4,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { destinationSlots, laneSlots } from '../observability/lane-slots.ts';
+import { refusedWaitMs } from '../retry/refused-wait.ts';
 import { nextAttempt } from '../retry/retry-policy.ts';
 import type { Refusal } from './delivery-queue.ts';
 import type { Delivery } from './delivery.ts';
@@ -31,6 +32,8 @@ export interface OutcomesOptions {
   readonly entries: LedgerEntries;
   readonly outbox: Outbox;
   readonly counters: LaneCounters;
+  /** Of the delay topics, ascending. */
+  readonly delaysMs: readonly number[];
   /** The delivery has ended here, one way or the other. */
   onEnded(delivery: Delivery): void;
 }
@@ -40,8 +43,8 @@ const SENT_AWAY = {
   breaker_open: { outcome: 'breaker_open', reason: 'breaker_open' },
   throttled: { outcome: 'retrying', reason: 'paused_by_receiver' },
 } as const satisfies Partial<Record<Refusal, { outcome: Outcome; reason: string }>>;
-/** Deliveries that a breaker refused together come back spread over this share of their wait. */
-const REFUSED_SPREAD = 0.5;
+/** Deliveries that a receiver paused together come back spread over this share of their wait. */
+const PAUSED_SPREAD = 0.5;
 
 /**
  * Says what follows from an attempt, or from its refusal: delivered, tried again,
@@ -166,11 +169,16 @@ export class Outcomes {
 
   /** The destination cannot be sent to now: the delivery waits in a delay topic, and is charged nothing. */
   #sendAway(delivery: Delivery, why: keyof typeof SENT_AWAY, nowMs: number): void {
-    const { clock, random, counters } = this.#options;
+    const { clock, random, counters, delaysMs } = this.#options;
     const { endpoint, destination } = delivery.queue;
+    const { maxAgeMs, maxDelayMs } = destination.retry;
     const shutForMs = endpoint.shutForMs(clock.monotonicMs());
-    const dueAtMs = Math.ceil(nowMs + shutForMs * (1 + REFUSED_SPREAD * random()));
-    const { maxAgeMs } = destination.retry;
+    const ageMs = nowMs - delivery.firstSeenMs;
+    const waitMs =
+      why === 'breaker_open'
+        ? refusedWaitMs(delaysMs, { shutForMs, openingMs: endpoint.openingMs, ageMs, maxDelayMs }, random)
+        : shutForMs * (1 + PAUSED_SPREAD * random());
+    const dueAtMs = Math.ceil(nowMs + waitMs);
     counters.add(laneSlots.deliveriesRefused);
     if (maxAgeMs !== null && dueAtMs > delivery.firstSeenMs + maxAgeMs) {
       this.#giveUp(delivery, UNSENT, 'dead', 'too_old');

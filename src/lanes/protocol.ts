@@ -39,6 +39,8 @@ export interface LaneTask {
   readonly limits: LimitsConfig;
   /** Of tenants that are spread over lanes and have a limit. */
   readonly spreadLimits: ReadonlyMap<string, SharedLimit>;
+  /** Of the delay topics, ascending. */
+  readonly retryDelaysMs: readonly number[];
   /** Null: a producer's duplicates are not looked for. */
   readonly duplicates: DuplicatesConfig | null;
   /** Of the classes of work in a lane. */

@@ -76,6 +76,7 @@ function composeLane(task: LaneTask): ComposedLane {
     entries,
     outbox,
     counters,
+    delaysMs: task.retryDelaysMs,
     onEnded: (delivery) => {
       delivery.queue.leave(delivery);
       lane.endDelivery(delivery);

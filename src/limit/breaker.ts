@@ -48,6 +48,8 @@ export class CircuitBreaker {
   #ticket = 1;
   #probeIsOut = false;
   #openUntilMs = 0;
+  /** How long the last opening lasts, or lasted. */
+  #openingMs = 0;
   #nextOpenMs: number;
 
   /** @param random uniform in [0, 1), as `Math.random`. */
@@ -119,6 +121,11 @@ export class CircuitBreaker {
     return this.#probeIsOut ? nowMs + Math.min(this.#limits.openMs, this.#limits.maxOpenMs) : nowMs;
   }
 
+  /** How long the last opening lasts in all; 0 before the first. */
+  get openingMs(): number {
+    return this.#openingMs;
+  }
+
   /** Whether a fresh breaker would judge the same from here on. */
   isPristine(nowMs: number): boolean {
     if (this.#state !== 'closed' || this.#consecutiveFailures > 0) return false;
@@ -140,7 +147,8 @@ export class CircuitBreaker {
     this.#ticket++;
     this.#probeIsOut = false;
     if (state === 'open') {
-      this.#openUntilMs = nowMs + this.#nextOpenMs * (1 + JITTER * this.#random());
+      this.#openingMs = this.#nextOpenMs * (1 + JITTER * this.#random());
+      this.#openUntilMs = nowMs + this.#openingMs;
       this.#nextOpenMs = Math.min(this.#limits.maxOpenMs, 2 * this.#nextOpenMs);
     } else if (state === 'closed') {
       this.#nextOpenMs = Math.min(this.#limits.openMs, this.#limits.maxOpenMs);

@@ -59,6 +59,7 @@ describe('the operator is told', () => {
       bench.nowMs += 10_000;
       expect(bench.requests('failed', 2)).toEqual([null, 'refused']);
     }
+    expect(bench.endpoint.openingMs).toBe(4_000);
     bench.nowMs += 10_000;
     expect(bench.requests('delivered', 3)).toEqual(['breaker_closed', null, null]);
     expect(bench.requests('failed', 3)).toEqual([null, null, 'breaker_opened']);

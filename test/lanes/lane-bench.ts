@@ -132,6 +132,7 @@ export class LaneBench {
       entries,
       outbox,
       counters: this.counters,
+      delaysMs: [1_000],
       onEnded: (delivery) => {
         delivery.queue.leave(delivery);
         this.lane.endDelivery(delivery);

@@ -75,6 +75,7 @@ class Bench {
         fields: { default: {}, byTopic: {} },
         limits: { channels: {}, tenants: { default: null, byTenant: {} } },
         spreadLimits: new Map(),
+        retryDelaysMs: [1_000],
         duplicates: null,
         weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
         lanes: LANES,

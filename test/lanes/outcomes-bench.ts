@@ -34,6 +34,7 @@ export class OutcomesBench {
       entries: this.#entries,
       outbox: this.#outbox,
       counters: this.queues.counters,
+      delaysMs: [1_000],
       onEnded: (delivery) => this.ended.push(delivery),
     });
   }

@@ -62,6 +62,7 @@ export function composeLane({
     entries,
     outbox,
     counters,
+    delaysMs: [1_000, 5_000],
     onEnded: (delivery) => {
       delivery.queue.leave(delivery);
       lane.endDelivery(delivery);
