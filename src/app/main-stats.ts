@@ -73,9 +73,9 @@ export function readMainStats(pipeline: Pipeline, schemaLookups: SchemaLookupCou
   };
 }
 
-function readPartitions({ assignments, consumer, intake }: Pipeline): PartitionStats[] {
+function readPartitions({ assignments, reader, intake }: Pipeline): PartitionStats[] {
   return Array.from(assignments.all(), (assignment) => {
-    const end = consumer.highWatermark(assignment.topic, assignment.partition);
+    const end = reader.highWatermark(assignment.topic, assignment.partition);
     const position = assignment.frontier.position;
     return {
       topic: assignment.topic,

@@ -3,19 +3,20 @@ import type { SchemaStore } from '../decode/schema-store.ts';
 import { systemClock } from '../domain/clock.ts';
 import { Admission } from '../ingest/admission.ts';
 import { Assignments } from '../ingest/assignments.ts';
+import { CatchUp } from '../ingest/catch-up.ts';
 import { Committer } from '../ingest/committer.ts';
 import { FlowGate } from '../ingest/flow-gate.ts';
 import { Lease } from '../ingest/lease.ts';
-import { Intake, type RecordSource } from '../ingest/intake.ts';
+import { Intake } from '../ingest/intake.ts';
 import { CLASS_SHARES, LaneShares } from '../ingest/lane-shares.ts';
 import { Ownership, type OwnershipOptions } from '../ingest/ownership.ts';
 import { Peek } from '../ingest/peek.ts';
 import { SchemaWait } from '../ingest/schema-wait.ts';
 import { TenantPartitions } from '../ingest/tenant-partitions.ts';
 import type { TenantSpread } from '../ingest/tenant-spread.ts';
-import { KafkaConsumer, type ConsumerListener } from '../kafka/consumer.ts';
 import type { KafkaProducer } from '../kafka/producer.ts';
-import { consumerProperties } from '../kafka/properties.ts';
+import type { KafkaConsumer } from '../kafka/consumer.ts';
+import type { PipelineReader } from '../kafka/pipeline-reader.ts';
 import { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots } from '../observability/lane-slots.ts';
 import { LanePool } from '../lanes/lane-pool.ts';
@@ -26,7 +27,8 @@ import type { DelayTopics } from '../retry/delay-topics.ts';
 import { HandoverProducer } from '../retry/handover-producer.ts';
 import { Settler } from '../settle/settler.ts';
 import { Projections } from './projections.ts';
-import { mappingFor, sourceTopicsOf, type Rekey } from './rekey.ts';
+import { mappingFor, type Rekey } from './rekey.ts';
+import { noticedSource, openReader } from './reading.ts';
 import { recoverFor } from './recovery.ts';
 import { RetryDoor } from './retry-door.ts';
 import { spreadLimitsOf, spreadOf } from './spread.ts';
@@ -67,7 +69,7 @@ export interface Pipeline {
   readonly tenantPartitions: TenantPartitions;
   readonly ownership: Ownership;
   readonly committer: Committer;
-  readonly consumer: KafkaConsumer;
+  readonly reader: PipelineReader;
   readonly lanes: LanePool;
   readonly batcher: LedgerBatcher;
   readonly handovers: HandoverProducer;
@@ -103,7 +105,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     // What the dead thread reported must be in the ledger before the ledger is asked.
     recover: (partitions) => batcher.flush().then(() => recover(partitions)),
   });
-  const consumer = await openConsumer(parts, {
+  const { member: consumer, reader } = await openReader(parts, {
     onAssign: (partitions) => {
       ownership.onAssign(partitions);
     },
@@ -120,7 +122,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { committer, lease, commitTimer } = openCommits(parts, consumer, assignments);
   const schemaWait = openSchemaWait(parts, () => intake);
   const intake = new Intake({
-    source: noticedSource(consumer, notices, lease, committer),
+    source: noticedSource(reader, notices, lease, committer),
     feed: lanes,
     lanes: lanes.size,
     assignments,
@@ -129,6 +131,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     clock: systemClock,
     retries: retryDoor,
     mappingOf: (topic, record) => mappingFor(config, topic, record),
+    isCatchingUp: openCatchUp(parts, assignments, reader),
     mayAdmit: () => settler.hasRoom(),
     onSchemaNeeded: (schemaId) => {
       schemaWait.need(schemaId);
@@ -136,7 +139,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     onError: notices.pollFailed,
   });
   const ownership = new Ownership({
-    group: consumer,
+    group: reader,
     assignments,
     committer,
     revokeDeadlineMs: config.kafka.revokeDeadlineMs,
@@ -158,7 +161,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     ...door,
     ownership,
     committer,
-    consumer,
+    reader,
     lanes,
     batcher,
     handovers,
@@ -168,33 +171,6 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     schemaWait,
     commitTimer,
   };
-}
-
-/** Subscribes to the sources and the delay topics alike, and has each event of the group noticed before it is answered. */
-function openConsumer(
-  { config, brokers, delayTopics, notices }: PipelineParts,
-  listener: Pick<ConsumerListener, 'onAssign' | 'onRevoke' | 'onCommit'>,
-): Promise<KafkaConsumer> {
-  return KafkaConsumer.open(
-    consumerProperties(config.kafka, brokers),
-    [...sourceTopicsOf(config.kafka), ...delayTopics.keys()],
-    {
-      onAssign: (partitions) => {
-        notices.assigned(partitions);
-        listener.onAssign(partitions);
-      },
-      onRevoke: (partitions) => {
-        notices.revoked(partitions);
-        listener.onRevoke(partitions);
-      },
-      onCommit: (error, offsets) => {
-        if (error === null) notices.committed(offsets);
-        listener.onCommit(error, offsets);
-      },
-      onError: notices.kafkaError,
-      onConnection: notices.kafkaConnection,
-    },
-  );
 }
 
 interface Commits {
@@ -227,38 +203,19 @@ function openCommits(
   return { committer, lease, commitTimer };
 }
 
-function noticedSource(
-  consumer: KafkaConsumer,
-  notices: Notices,
-  lease: Lease,
-  committer: Committer,
-): RecordSource {
-  return {
-    poll: (max, callback) => {
-      consumer.poll(max, (error, records) => {
-        lease.onPoll(systemClock.monotonicMs());
-        committer.tickWhereMuch();
-        callback(error, records);
-      });
-    },
-    pause: (partitions) => {
-      notices.paused(partitions);
-      consumer.pause(partitions);
-    },
-    resume: (partitions) => {
-      notices.resumed(partitions);
-      consumer.resume(partitions);
-    },
-    hold: (place) => {
-      consumer.pause([place]);
-    },
-    release: (place) => {
-      consumer.resume([place]);
-    },
-    seek: (place, callback) => {
-      consumer.seek(place, callback);
-    },
-  };
+function openCatchUp(
+  { counters }: PipelineParts,
+  assignments: Assignments,
+  reader: PipelineReader,
+): () => boolean {
+  const lanes = counters.map((buffer) => new LaneCounters(buffer));
+  const catchUp = new CatchUp({
+    clock: systemClock,
+    assignments: () => assignments.all(),
+    highWatermark: (topic, partition) => reader.highWatermark(topic, partition),
+    busyMs: () => lanes.map((lane) => lane.get(laneSlots.busySeconds) * 1000),
+  });
+  return () => catchUp.isOn();
 }
 
 /** Asks for schemas, and has intake look at once at the records that waited for them. */
@@ -378,6 +335,7 @@ function openLanes(
       fields: { ...config.fields, rekeyedTopic: config.kafka.rekey?.topic ?? null },
       limits: config.limits,
       spreadLimits: spreadLimitsOf(config),
+      retryDelaysMs: config.retry.delaysMs,
       duplicates: config.duplicates,
       weights: config.lanes.weights,
       lanes: config.lanes.count,

@@ -15,7 +15,7 @@ const LEAVE_TIMEOUT_MS = 8_000;
  * @returns whether everything admitted became durable and was committed.
  */
 export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log: Log): Promise<boolean> {
-  const { intake, assignments, ownership, committer, lanes, consumer, handovers, schemaWait, batcher } =
+  const { intake, assignments, ownership, committer, lanes, reader, handovers, schemaWait, batcher } =
     pipeline;
   log.write('draining', { openRecords: assignments.openRecords, deadlineMs });
   intake.stopAdmitting();
@@ -31,7 +31,7 @@ export async function drainPipeline(pipeline: Pipeline, deadlineMs: number, log:
   await lanes.close();
   // Leaving holds a thread of the pool until a broker answers, and Node's exit waits for that thread: where no
   // commit was answered, the broker evicts this member later, as it does with one that died.
-  const left = committed ? await consumer.close(LEAVE_TIMEOUT_MS) : 'not_tried';
+  const left = committed ? await reader.close(LEAVE_TIMEOUT_MS) : 'not_tried';
   if (left === 'not_tried') log.write('leave_skipped');
   if (left === 'timed_out') log.write('leave_timed_out', { timeoutMs: LEAVE_TIMEOUT_MS });
   handovers.stop();

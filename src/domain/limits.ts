@@ -10,17 +10,21 @@ export const limits = {
   uncommittedRecords: 65_536,
   /** Bytes of records packed into one transferred buffer; a single larger record goes alone. */
   batchMaxBytes: 256 * 1024,
-  /**
-   * Most records asked from librdkafka at once. Where one of them is not due, those behind it are read
-   * for nothing: with 2,000 a storm of retries doubled the memory and the wait of first attempts.
-   */
-  pollMaxRecords: 256,
+  /** Most records asked from librdkafka at once, of source topics and of delay topics each. */
+  pollMaxRecords: 1_024,
   /** Pause before a poll whose predecessor took all there was. It gathers what comes meanwhile, and holds no thread. */
   pollPauseMs: 10,
   /** How long one read of a topic by offsets may wait; librdkafka applies it per message, and it holds a libuv thread. */
   pollTimeoutMs: 20,
-  /** librdkafka's prefetch queue. */
+  /** librdkafka's prefetch queue of source topics. */
   prefetchBytes: 16 * 1024 * 1024,
+  /** The same of delay topics. */
+  delayPrefetchBytes: 4 * 1024 * 1024,
+  /** Records of delay topics that are kept until they are due, rather than read again: of all, and of one partition. */
+  keptRetryRecords: 8_192,
+  keptRetryBytes: 8 * 1024 * 1024,
+  keptRetryRecordsPerPartition: 256,
+  keptRetryBytesPerPartition: 256 * 1024,
   /** Ceiling for `kafka.maxRecordBytes`. */
   recordMaxBytes: 16 * 1024 * 1024,
   /** Confluent wire format: magic byte and schema id. */

@@ -34,13 +34,32 @@ export interface RecordSource extends HoldableSource {
   resume(partitions: readonly TopicPartition[]): void;
 }
 
+/** What is kept of delay topics until it is due, rather than read again. */
+export interface KeptBounds {
+  readonly records: number;
+  readonly bytes: number;
+  readonly recordsPerPartition: number;
+  readonly bytesPerPartition: number;
+}
+
+const KEPT_RETRIES: KeptBounds = {
+  records: limits.keptRetryRecords,
+  bytes: limits.keptRetryBytes,
+  recordsPerPartition: limits.keptRetryRecordsPerPartition,
+  bytesPerPartition: limits.keptRetryBytesPerPartition,
+};
+
 export interface IntakeOptions extends LaneDoorOptions {
   readonly source: RecordSource;
   readonly assignments: Assignments;
   readonly clock: Clock;
   readonly retries: Retries;
+  /** A test may want other bounds. */
+  readonly keptRetries?: KeptBounds;
   /** @param topic the source topic of this record, or of the one that it retries. */
   mappingOf(topic: string, record: SourceRecord): FieldMapping;
+  /** The whole process is behind: what a share refuses holds polling back as a bound does. */
+  isCatchingUp(): boolean;
   /** False while what comes after the lanes (ledger, hand-overs) is at its bound. */
   mayAdmit(): boolean;
   /** A record waits for this schema; its partition is paused until the peek knows it. */
@@ -50,9 +69,11 @@ export interface IntakeOptions extends LaneDoorOptions {
 
 interface Blocked {
   /** Monotonic. */
-  readonly sinceMs: number;
+  sinceMs: number;
   /** What refused its first record when it was offered last. */
-  refusal: Refusal;
+  refusal: Refusal | 'not_due';
+  /** Its first record is not offered before, by the wall clock; 0: whenever there may be room. */
+  dueAtMs: number;
 }
 
 /** Counted here, read at scrape. */
@@ -81,10 +102,12 @@ export interface IntakeStats {
  *
  * So a partition's records are admitted in order.
  *
- * A delay topic's record is looked at when it is at the head of its partition.
- * Before its time the partition is held and forgotten (`DueWait`), which blocks
- * nothing else and is no sign of trouble. At its time it goes to its tenant's lane
- * like any other record, or on to the next delay topic.
+ * A delay topic's record is looked at when it is at the head of its partition. Before
+ * its time it stays stashed with what was read behind it, up to bounds: the partition
+ * is held when it has its part of them, and beyond those of all it is held and
+ * forgotten until the head is due (`DueWait`). That blocks nothing else and is no sign
+ * of trouble. At its time it goes to its tenant's lane like any other record, or on to
+ * the next delay topic.
  */
 export class Intake {
   readonly stats: IntakeStats = { recordsPolled: 0, bytesPolled: 0, polls: 0, pollSeconds: 0, lastPollMs: 0 };
@@ -92,7 +115,8 @@ export class Intake {
   readonly #door: LaneDoor;
   /** Partitions with a stash. */
   readonly #blocked = new Map<Assignment, Blocked>();
-  readonly #paused = new Set<Assignment>();
+  /** Partitions that are not read on until their stash is empty: paused for trouble, or held since they wait for their time. */
+  readonly #stopped = new Map<Assignment, 'paused' | 'held'>();
   /** Partitions that a share refused for long when it refused them last. */
   readonly #slow = new Set<Assignment>();
   readonly #dueWait: DueWait;
@@ -100,22 +124,27 @@ export class Intake {
   #holdTimer: NodeJS.Timeout | null = null;
   #state: 'idle' | 'running' | 'stopped' = 'idle';
   #admitting = true;
-  /** What the record that was refused last was refused by. */
-  #refusal: Refusal = 'bound';
+  /** What the record that was refused last was refused by, and when it is due if that was why. */
+  #refusal: Blocked['refusal'] = 'bound';
+  #dueAtMs = 0;
+  /** What is stashed of partitions whose head is not due. */
+  readonly #kept = { partitions: 0, records: 0, bytes: 0 };
+  readonly #keptBounds: KeptBounds;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+    this.#keptBounds = options.keptRetries ?? KEPT_RETRIES;
     this.#door = new LaneDoor(options);
     this.#dueWait = new DueWait(options);
   }
 
   isPaused(assignment: Assignment): boolean {
-    return this.#paused.has(assignment);
+    return this.#stopped.get(assignment) === 'paused';
   }
 
   /** Partitions of delay topics whose head is not due. */
   get waitingPartitions(): number {
-    return this.#dueWait.size;
+    return this.#dueWait.size + this.#kept.partitions;
   }
 
   start(): void {
@@ -129,7 +158,7 @@ export class Intake {
     this.#admitting = false;
     for (const assignment of this.#blocked.keys()) assignment.dropStash();
     this.#blocked.clear();
-    this.#paused.clear();
+    this.#stopped.clear();
     this.#slow.clear();
     this.#dueWait.stop();
   }
@@ -158,18 +187,20 @@ export class Intake {
     this.#blocked.delete(assignment);
     this.#slow.delete(assignment);
     this.#dueWait.forget(assignment);
-    if (this.#paused.delete(assignment)) this.#options.source.resume([placeOf(assignment)]);
+    this.#readOn([assignment]);
   }
 
   /** How long the next poll waits for partitions that are read on, not known to be slow, and refused; 0 for none. */
   #holdMs(): number {
     let holdMs = 0;
+    let isShareFull = false;
     for (const [assignment, { refusal }] of this.#blocked) {
-      if (this.#paused.has(assignment)) continue;
+      if (refusal === 'not_due' || this.#stopped.has(assignment)) continue;
       if (refusal === 'bound') return HOLD_MS;
+      isShareFull = true;
       if (!this.#slow.has(assignment)) holdMs = SHARE_HOLD_MS;
     }
-    return holdMs;
+    return isShareFull && this.#options.isCatchingUp() ? HOLD_MS : holdMs;
   }
 
   get #isRefusedByShare(): boolean {
@@ -198,10 +229,7 @@ export class Intake {
     if (holdMs > 0) {
       this.#holdTimer = setTimeout(() => {
         this.#holdTimer = null;
-        this.#pauseRefusedBy('bound');
-        for (const [assignment, { refusal }] of this.#blocked) {
-          if (refusal === 'share') this.#slow.add(assignment);
-        }
+        this.#endHold();
         this.#poll();
       }, holdMs);
     } else {
@@ -211,14 +239,35 @@ export class Intake {
     }
   }
 
+  /** What was refused all along is paused, or slow from now on. */
+  #endHold(): void {
+    this.#pauseRefusedBy('bound');
+    if (this.#options.isCatchingUp()) return;
+    for (const [assignment, { refusal }] of this.#blocked) {
+      if (refusal === 'share') this.#slow.add(assignment);
+    }
+  }
+
   #pauseRefusedBy(refusal: Refusal): void {
     const toPause: Assignment[] = [];
     for (const [assignment, blocked] of this.#blocked) {
-      if (blocked.refusal === refusal && !this.#paused.has(assignment)) toPause.push(assignment);
+      if (blocked.refusal === refusal && !this.#stopped.has(assignment)) toPause.push(assignment);
     }
     if (toPause.length === 0) return;
-    for (const assignment of toPause) this.#paused.add(assignment);
+    for (const assignment of toPause) this.#stopped.set(assignment, 'paused');
     this.#options.source.pause(toPause.map(placeOf));
+  }
+
+  /** Takes back what stopped the reading of these. */
+  #readOn(assignments: readonly Assignment[]): void {
+    const paused: TopicPartition[] = [];
+    for (const assignment of assignments) {
+      const stopped = this.#stopped.get(assignment);
+      this.#stopped.delete(assignment);
+      if (stopped === 'paused') paused.push(placeOf(assignment));
+      if (stopped === 'held') this.#options.source.release(placeOf(assignment));
+    }
+    if (paused.length > 0) this.#options.source.resume(paused);
   }
 
   #take(record: SourceRecord): void {
@@ -233,37 +282,68 @@ export class Intake {
       if (this.#offer(assignment, record)) return;
       // A record that is not due has taken itself back.
       if (assignment.lastRead < record.offset) return;
-      this.#blocked.set(assignment, { sinceMs: this.#options.clock.monotonicMs(), refusal: this.#refusal });
+      const sinceMs = this.#options.clock.monotonicMs();
+      this.#blocked.set(assignment, { sinceMs, refusal: this.#refusal, dueAtMs: this.#dueAtMs });
     }
     assignment.stash(record);
   }
 
   /** Admits what can be admitted of the stashes, and sends all that is packed. */
   #offerStashes(): void {
-    const toResume: Assignment[] = [];
+    const unblocked: Assignment[] = [];
     let records = 0;
     let bytes = 0;
+    this.#kept.partitions = this.#kept.records = this.#kept.bytes = 0;
     const nowMs = this.#options.clock.monotonicMs();
+    const wallMs = this.#options.clock.wallMs();
     for (const [assignment, blocked] of this.#blocked) {
-      assignment.unstash((record) => this.#offer(assignment, record));
-      if (assignment.isBlocked) {
-        blocked.refusal = this.#refusal;
+      if (blocked.dueAtMs <= wallMs) this.#offerStash(assignment, blocked, nowMs);
+      if (!assignment.isBlocked) {
+        this.#blocked.delete(assignment);
+        if (nowMs - blocked.sinceMs < SHARE_HOLD_MS) this.#slow.delete(assignment);
+        unblocked.push(assignment);
+      } else if (blocked.refusal === 'not_due') {
+        this.#keep(assignment);
+      } else {
         records += assignment.stashed;
         bytes += assignment.stashedBytes;
-        continue;
       }
-      this.#blocked.delete(assignment);
-      if (nowMs - blocked.sinceMs < SHARE_HOLD_MS) this.#slow.delete(assignment);
-      if (this.#paused.delete(assignment)) toResume.push(assignment);
     }
-    if (toResume.length > 0) this.#options.source.resume(toResume.map(placeOf));
+    this.#readOn(unblocked);
     if (records > STASH_RECORDS || bytes > STASH_BYTES) this.#pauseRefusedBy('share');
     this.#door.sendAll();
+  }
+
+  #offerStash(assignment: Assignment, blocked: Blocked, nowMs: number): void {
+    assignment.unstash((record) => this.#offer(assignment, record));
+    if (!assignment.isBlocked) return;
+    // What has waited for its time is refused from now on.
+    if (blocked.refusal === 'not_due') blocked.sinceMs = nowMs;
+    blocked.refusal = this.#refusal;
+    blocked.dueAtMs = this.#dueAtMs;
+  }
+
+  /** Counts the stash of a partition whose head is not due; when there is enough of it, or of all, it is not read on. */
+  #keep(assignment: Assignment): void {
+    const kept = this.#kept;
+    kept.partitions++;
+    kept.records += assignment.stashed;
+    kept.bytes += assignment.stashedBytes;
+    const { records, bytes, recordsPerPartition, bytesPerPartition } = this.#keptBounds;
+    const isEnough =
+      assignment.stashed >= recordsPerPartition ||
+      assignment.stashedBytes >= bytesPerPartition ||
+      kept.records >= records ||
+      kept.bytes >= bytes;
+    if (!isEnough || this.#stopped.has(assignment)) return;
+    this.#stopped.set(assignment, 'held');
+    this.#options.source.hold(placeOf(assignment));
   }
 
   /** @returns false when a bound or a missing schema refuses it for now, or its time has not come. */
   #offer(assignment: Assignment, record: SourceRecord): boolean {
     this.#refusal = 'bound';
+    this.#dueAtMs = 0;
     return assignment.delayMs === null
       ? this.#admit(assignment, record, record.topic, null)
       : this.#offerRetry(assignment, record, assignment.delayMs);
@@ -278,8 +358,7 @@ export class Intake {
     // What is due within the smallest delay has no topic that is short enough.
     const readyAtMs = Math.min((record.timestamp ?? 0) + delayMs, note.dueMs);
     if (nowMs < readyAtMs) {
-      assignment.rewindTo(record.offset);
-      this.#dueWait.wait(assignment, record.offset, readyAtMs, this.#paused.delete(assignment));
+      this.#waitFor(readyAtMs, assignment, record.offset);
       return false;
     }
     if (this.#isFull(assignment)) return false;
@@ -300,6 +379,18 @@ export class Intake {
       note,
     });
     return true;
+  }
+
+  /** Its head is due then: kept in memory, or read again. */
+  #waitFor(readyAtMs: number, assignment: Assignment, offset: number): void {
+    const { records, bytes } = this.#keptBounds;
+    if (this.#kept.records < records && this.#kept.bytes < bytes) {
+      this.#refusal = 'not_due';
+      this.#dueAtMs = readyAtMs;
+      return;
+    }
+    assignment.rewindTo(offset);
+    this.#dueWait.wait(assignment, offset, readyAtMs, this.#stopped.delete(assignment));
   }
 
   /**

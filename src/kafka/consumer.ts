@@ -1,12 +1,9 @@
 import kafka from 'node-rdkafka';
-import { UserError } from '../domain/errors.ts';
-import { limits } from '../domain/limits.ts';
-import type { SourceRecord, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
+import type { TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
+import { RecordReader } from './record-reader.ts';
 
 const ASSIGN_PARTITIONS = -175;
 const REVOKE_PARTITIONS = -174;
-const CONNECT_TIMEOUT_MS = 30_000;
-const SEEK_TIMEOUT_MS = 5_000;
 
 /** What the group tells its member. Assign and revoke must each be answered, at once or later. */
 export interface ConsumerListener {
@@ -20,30 +17,20 @@ export interface ConsumerListener {
   onConnection(isUp: boolean): void;
 }
 
-type PollCallback = (error: string | null, records: readonly SourceRecord[]) => void;
-
 /**
  * One member of a consumer group over node-rdkafka, in non-flowing mode: nothing
  * is read but by `poll`, which must be called again and again even when every
  * partition is paused, or the group evicts the member.
  */
-export class KafkaConsumer {
-  readonly #consumer: kafka.KafkaConsumer;
+export class KafkaConsumer extends RecordReader {
   /** What was offered and not answered yet. Leaving waits for that answer, which nobody can give any more then. */
   #offered: readonly TopicPartition[] | null = null;
-  #isClosing = false;
-  /** The last poll came back full. */
-  #mayHaveMore = false;
-
-  private constructor(consumer: kafka.KafkaConsumer) {
-    this.#consumer = consumer;
-  }
 
   /**
    * Connects and subscribes. Assignments arrive at the listener while polling.
    * @throws UserError when no broker answers.
    */
-  static open(
+  static async open(
     properties: Readonly<Record<string, string | number | boolean>>,
     topics: readonly string[],
     listener: ConsumerListener,
@@ -78,70 +65,27 @@ export class KafkaConsumer {
     consumer.on('event.stats', (stats: { readonly message: string }) => {
       listener.onConnection(isAnyBrokerUp(stats.message));
     });
-    // librdkafka's timeout is per message: with any other a trickle keeps a poll open until it is full.
-    consumer.setDefaultConsumeTimeout(0);
-    return new Promise((resolve, reject) => {
-      consumer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error: kafka.LibrdKafkaError | null | undefined) => {
-        if (error) {
-          const brokers = String(properties['bootstrap.servers']);
-          reject(new UserError([`kafka.brokers: ${brokers} does not answer: ${error.message}`]));
-          return;
-        }
-        consumer.subscribe(topics.map((topic) => (topic.startsWith('^') ? new RegExp(topic) : topic)));
-        resolve(opened);
-      });
-    });
-  }
-
-  /**
-   * Reads up to `max` records; calls back with what there was, perhaps nothing. When the
-   * poll before took all there was, it waits a moment first.
-   */
-  poll(max: number, callback: PollCallback): void {
-    if (this.#mayHaveMore) {
-      this.#consume(max, callback);
-      return;
-    }
-    setTimeout(() => {
-      if (this.#isClosing) callback(null, []);
-      else this.#consume(max, callback);
-    }, limits.pollPauseMs);
+    await opened.connect(String(properties['bootstrap.servers']));
+    consumer.subscribe(topics.map((topic) => (topic.startsWith('^') ? new RegExp(topic) : topic)));
+    return opened;
   }
 
   /** Takes partitions on: added to the others under an incremental protocol, instead of them under an eager one. */
   assign(partitions: readonly TopicPartition[]): void {
-    if (this.#isClosing) return;
+    if (this.isClosing) return;
     this.#offered = null;
-    if (this.#isIncremental) this.#consumer.incrementalAssign([...partitions]);
-    else this.#consumer.assign([...partitions]);
+    if (this.#isIncremental) this.consumer.incrementalAssign([...partitions]);
+    else this.consumer.assign([...partitions]);
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
-    if (this.#isIncremental) this.#consumer.incrementalUnassign([...partitions]);
-    else this.#consumer.unassign();
-  }
-
-  pause(partitions: readonly TopicPartition[]): void {
-    this.#consumer.pause([...partitions]);
-  }
-
-  resume(partitions: readonly TopicPartition[]): void {
-    this.#consumer.resume([...partitions]);
-  }
-
-  /**
-   * Reads the partition from this offset on; best while it is paused. What was
-   * fetched before the call is dropped, so no older record comes after the answer.
-   */
-  seek(place: TopicPartitionOffset, callback: (error: string | null) => void): void {
-    this.#consumer.seek(place, SEEK_TIMEOUT_MS, (error: kafka.LibrdKafkaError | undefined) => {
-      callback(error === undefined ? null : error.message);
-    });
+    if (this.#isIncremental) this.consumer.incrementalUnassign([...partitions]);
+    else this.consumer.unassign();
   }
 
   /** Asks for a commit; the answer comes to `onCommit`. Never lower one: the broker would accept it. */
   commit(offsets: readonly TopicPartitionOffset[]): void {
-    this.#consumer.commit([...offsets]);
+    this.consumer.commit([...offsets]);
   }
 
   /**
@@ -153,7 +97,7 @@ export class KafkaConsumer {
     timeoutMs: number,
   ): Promise<readonly TopicPartitionOffset[]> {
     return new Promise((resolve, reject) => {
-      this.#consumer.committed([...partitions], timeoutMs, (error: kafka.LibrdKafkaError | null, found) => {
+      this.consumer.committed([...partitions], timeoutMs, (error: kafka.LibrdKafkaError | null, found) => {
         if (error) reject(new Error(error.message));
         else resolve(found.map(toPlace));
       });
@@ -170,7 +114,7 @@ export class KafkaConsumer {
     timeoutMs: number,
   ): Promise<{ readonly low: number; readonly high: number }> {
     return new Promise((resolve, reject) => {
-      this.#consumer.queryWatermarkOffsets(
+      this.consumer.queryWatermarkOffsets(
         topic,
         partition,
         timeoutMs,
@@ -182,41 +126,15 @@ export class KafkaConsumer {
     });
   }
 
-  /** The newest offset the last fetch told of, −1 when unknown. No I/O. */
-  highWatermark(topic: string, partition: number): number {
-    try {
-      return this.#consumer.getWatermarkOffsets(topic, partition).highOffset;
-    } catch {
-      return -1;
-    }
-  }
-
-  /** Leaves the group, bounded: librdkafka's close can hang (confluentinc/librdkafka#1144). */
-  close(timeoutMs: number): Promise<'closed' | 'timed_out'> {
+  /** Leaves the group. */
+  override close(timeoutMs: number): Promise<'closed' | 'timed_out'> {
     if (this.#offered !== null) this.assign(this.#offered);
-    this.#isClosing = true;
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        resolve('timed_out');
-      }, timeoutMs);
-      this.#consumer.disconnect(() => {
-        clearTimeout(timer);
-        resolve('closed');
-      });
-    });
-  }
-
-  #consume(max: number, callback: PollCallback): void {
-    this.#consumer.consume(max, (error: kafka.LibrdKafkaError | null, messages) => {
-      this.#mayHaveMore = !error && messages.length >= max;
-      if (error) callback(error.message, []);
-      else callback(null, messages as unknown as readonly SourceRecord[]);
-    });
+    return super.close(timeoutMs);
   }
 
   #offer(partitions: readonly TopicPartition[], listener: ConsumerListener): void {
     // A client that is closing takes no assignment, but hears that there is none.
-    if (this.#isClosing) {
+    if (this.isClosing) {
       this.unassign(partitions);
       return;
     }
@@ -225,7 +143,7 @@ export class KafkaConsumer {
   }
 
   get #isIncremental(): boolean {
-    return this.#consumer.rebalanceProtocol() === 'COOPERATIVE';
+    return this.consumer.rebalanceProtocol() === 'COOPERATIVE';
   }
 }
 

@@ -1,12 +1,11 @@
 import { afterEach, expect, it } from 'vitest';
 
-import { KafkaConsumer } from '../../src/kafka/consumer.ts';
 import { ensurePipelineTopics } from '../../src/kafka/pipeline-topics.ts';
-import type { KafkaError } from '../../src/kafka/producer.ts';
 import { openProducer, type KafkaProducer } from '../../src/kafka/producer.ts';
 import { KafkaTopicAdmin } from '../../src/kafka/topic-admin.ts';
-import type { SourceRecord, TopicPartition } from '../../src/domain/record.ts';
+import type { SourceRecord } from '../../src/domain/record.ts';
 import { waitFor } from '../support/wait.ts';
+import { GroupMember, produce } from './group-member.ts';
 
 const RECORDS = 200;
 const TIMEOUT_MS = 30_000;
@@ -33,8 +32,9 @@ export function brokerConformance(broker: BrokerUnderTest): void {
     open.push(() => opened.close());
     return opened;
   };
-  const member = async (topic: string | readonly string[], group: string): Promise<Member> => {
-    const opened = await Member.join(broker.brokers(), typeof topic === 'string' ? [topic] : topic, group);
+  const member = async (topic: string | readonly string[], group: string): Promise<GroupMember> => {
+    const topics = typeof topic === 'string' ? [topic] : topic;
+    const opened = await GroupMember.join(broker.brokers(), topics, group);
     open.push(() => opened.leave());
     return opened;
   };
@@ -192,99 +192,4 @@ export function brokerConformance(broker: BrokerUnderTest): void {
       what: 'the partitions to come back',
     });
   });
-}
-
-function produce(
-  producer: KafkaProducer,
-  topic: string,
-  key: Buffer,
-  value: Buffer | null,
-  headers: readonly (readonly [string, Buffer])[],
-  partition: number | null = null,
-): Promise<{ partition: number; offset: number }> {
-  return new Promise((resolve, reject) => {
-    producer.produce(topic, partition, key, value, headers, (error: KafkaError | null, place, offset) => {
-      if (error === null) resolve({ partition: place, offset });
-      else reject(error);
-    });
-  });
-}
-
-/** A group member that polls all the time and remembers what it saw. */
-class Member {
-  readonly records: SourceRecord[] = [];
-  readonly committed: number[] = [];
-  readonly owned = new Set<number>();
-  polls = 0;
-  onRecord: (record: SourceRecord) => void = () => undefined;
-  #consumer: KafkaConsumer | null = null;
-  #polling = true;
-  #left: Promise<unknown> | null = null;
-
-  static async join(brokers: string, topics: readonly string[], group: string): Promise<Member> {
-    const member = new Member();
-    member.#consumer = await KafkaConsumer.open(
-      {
-        'bootstrap.servers': brokers,
-        'group.id': group,
-        'group.protocol': 'consumer',
-        'group.remote.assignor': 'range',
-        'enable.auto.commit': false,
-        'enable.partition.eof': true,
-        'auto.offset.reset': 'earliest',
-        'fetch.wait.max.ms': 50,
-        'fetch.queue.backoff.ms': 20,
-        'topic.metadata.refresh.interval.ms': 500,
-      },
-      topics,
-      {
-        onAssign: (partitions) => {
-          member.consumer.assign(partitions);
-          for (const { partition } of partitions) member.owned.add(partition);
-        },
-        onRevoke: (partitions: readonly TopicPartition[]) => {
-          for (const { partition } of partitions) member.owned.delete(partition);
-          member.consumer.unassign(partitions);
-        },
-        onCommit: (error, offsets) => {
-          if (error === null) member.committed.push(...offsets.map(({ offset }) => offset));
-        },
-        onError: () => undefined,
-        onConnection: () => undefined,
-      },
-    );
-    member.#poll();
-    return member;
-  }
-
-  get consumer(): KafkaConsumer {
-    if (this.#consumer === null) throw new Error('not joined yet');
-    return this.#consumer;
-  }
-
-  async read(count: number): Promise<readonly SourceRecord[]> {
-    await waitFor(() => this.records.length >= count, {
-      timeoutMs: TIMEOUT_MS,
-      what: () => `${count} records, have ${this.records.length}`,
-    });
-    return this.records;
-  }
-
-  leave(): Promise<unknown> {
-    this.#polling = false;
-    this.#left ??= this.consumer.close(TIMEOUT_MS);
-    return this.#left;
-  }
-
-  #poll(): void {
-    this.consumer.poll(100, (_error, records) => {
-      this.polls++;
-      this.records.push(...records);
-      records.forEach(this.onRecord);
-      if (this.#polling)
-        setImmediate(() => {
-          this.#poll();
-        });
-    });
-  }
 }

@@ -9,7 +9,7 @@ import type {
 import { Admission } from '../../src/ingest/admission.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
-import { Intake, type RecordSource } from '../../src/ingest/intake.ts';
+import { Intake, type KeptBounds, type RecordSource } from '../../src/ingest/intake.ts';
 import type { LaneFeed } from '../../src/ingest/lane-door.ts';
 import type { Hop, RetryNote } from '../../src/ingest/retries.ts';
 import { LaneShares, type Shares } from '../../src/ingest/lane-shares.ts';
@@ -213,6 +213,14 @@ function readDue(headers: readonly RecordHeader[]): RetryNote | null {
   return due === undefined ? null : { ...NOTE, destinationId: to ?? 'd', dueMs: Number(due) };
 }
 
+/** What is not due is read again, each time. */
+export const NOTHING_KEPT: KeptBounds = {
+  records: 0,
+  bytes: 0,
+  recordsPerPartition: 0,
+  bytesPerPartition: 0,
+};
+
 /** An intake on fakes: everything the pipeline would do happens when the test says. */
 export class IntakeBench {
   readonly clock = new ManualClock();
@@ -232,6 +240,7 @@ export class IntakeBench {
   readonly splitTenants: SplitTenant[] = [];
   readonly intake: Intake;
   mayAdmit = true;
+  isCatchingUp = false;
   #released = 0;
 
   /**
@@ -246,8 +255,13 @@ export class IntakeBench {
     {
       Counts = LaneShares,
       spread = new TenantSpread(),
+      keptRetries = NOTHING_KEPT,
       ...shares
-    }: Partial<Shares> & { Counts?: typeof LaneShares; spread?: TenantSpread } = {},
+    }: Partial<Shares> & {
+      Counts?: typeof LaneShares;
+      spread?: TenantSpread;
+      keptRetries?: KeptBounds | undefined;
+    } = {},
   ) {
     let begun = 0;
     this.assignments = new Assignments(() => delays[begun++] ?? null);
@@ -277,6 +291,8 @@ export class IntakeBench {
         isCopy: (_note, _isHop, assignment, offset) => this.copies.has(`${assignment}/${offset}`),
         hop: (hop) => this.hops.push(hop),
       },
+      keptRetries,
+      isCatchingUp: () => this.isCatchingUp,
       mappingOf: (topic) => {
         this.mappingsAsked.add(topic);
         return MAPPING;

@@ -6,7 +6,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { INVALID_REASONS } from '../../src/domain/outcome.ts';
-import { IntakeBench, recordOf, retryRecordOf } from './intake-fakes.ts';
+import type { KeptBounds } from '../../src/ingest/intake.ts';
+import { IntakeBench, NOTHING_KEPT, recordOf, retryRecordOf } from './intake-fakes.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -138,14 +139,84 @@ test('a partition given up while it waits is not left held', async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('over any due times, full lanes and failed seeks: once, in order, not early, and sources never wait', async () => {
+const KEPT: KeptBounds = { records: 8, bytes: 1e6, recordsPerPartition: 2, bytesPerPartition: 1e6 };
+
+describe('records that are kept until they are due', () => {
+  test('are not read again, and each is admitted at its own time', async () => {
+    const log = [0, 100, 250].map((afterMs, offset) =>
+      retryRecordOf(0, offset, T0 + afterMs - 500, T0 + afterMs + 500),
+    );
+    const bench = started([log], 1, roomy, [1_000], { keptRetries: { ...KEPT, recordsPerPartition: 4 } });
+    await pass(bench, 480);
+    expect([bench.feed.admitted, bench.paused, bench.intake.waitingPartitions]).toEqual([[], 0, 1]);
+    await pass(bench, 400);
+    bench.feed.admitted.forEach(({ atMs }, offset) => {
+      expect(atMs - Number(log[offset]!.timestamp) - 1_000).toBeLessThanOrEqual(2 * STEP_MS);
+    });
+    expect(bench.offsetsOf(0)).toEqual([0, 1, 2]);
+    expect(bench.source.calls).toEqual([]);
+    expect(bench.intake.waitingPartitions).toBe(0);
+  });
+
+  test('are as many as a partition may have of them; the rest is read when they are gone', async () => {
+    const log = Array.from({ length: 7 }, (_, offset) => retryRecordOf(0, offset, T0, T0 + 500));
+    const bench = started([log], 1, roomy, [500], { keptRetries: KEPT });
+    await bench.poll(3);
+    expect([bench.assignments.find('t', 0)!.stashed, bench.source.calls]).toEqual([3, ['hold 0']]);
+    await pass(bench, 600);
+    expect(bench.offsetsOf(0)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(bench.source.calls).toEqual(['hold 0', 'release 0']);
+  });
+
+  test('are as many as there may be of all, and what one poll brings', async () => {
+    const logs = [0, 1, 2].map((partition) =>
+      Array.from({ length: 3 }, (_, offset) => retryRecordOf(partition, offset, T0, T0 + 5_000)),
+    );
+    const bench = started(logs, 1, roomy, [5_000, 5_000, 5_000], { keptRetries: { ...KEPT, records: 3 } });
+    for (let polls = 0; polls < 4; polls++) await bench.poll(2);
+    const stashed = [0, 1, 2].map((partition) => bench.assignments.find('t', partition)!.stashed);
+    expect(stashed[0]! + stashed[1]! + stashed[2]!).toBeLessThanOrEqual(3 + 1);
+    expect(bench.intake.waitingPartitions).toBe(3);
+    expect(bench.source.calls.toSorted()).toEqual(['hold 0', 'hold 1', 'hold 2']);
+    await pass(bench, 6_000);
+    expect([0, 1, 2].map((partition) => bench.offsetsOf(partition))).toEqual(Array(3).fill([0, 1, 2]));
+  });
+
+  test('of a partition that is given up are dropped, and it is not left held', async () => {
+    const log = Array.from({ length: 3 }, (_, offset) => retryRecordOf(0, offset, T0, T0 + 500));
+    const bench = started([log], 1, roomy, [500], { keptRetries: KEPT });
+    await bench.poll(3);
+    const assignment = bench.assignments.find('t', 0)!;
+    bench.assignments.revoke(assignment);
+    bench.intake.forget(assignment);
+    await pass(bench, 1_000);
+    expect([bench.feed.admitted, bench.source.calls]).toEqual([[], ['hold 0', 'release 0']]);
+    expect(bench.intake.waitingPartitions).toBe(0);
+  });
+
+  test('that find their lane full at their time are as slow as any', async () => {
+    const log = Array.from({ length: 3 }, (_, offset) => retryRecordOf(0, offset, T0, T0 + 500));
+    const bench = started([log], 1, roomy, [500], { keptRetries: KEPT });
+    await bench.poll(3);
+    bench.mayAdmit = false;
+    await pass(bench, 800);
+    expect([bench.feed.admitted, bench.intake.waitingPartitions]).toEqual([[], 0]);
+    bench.mayAdmit = true;
+    await bench.poll(3);
+    expect(bench.offsetsOf(0)).toEqual([0, 1, 2]);
+    expect(bench.source.calls).toEqual(['hold 0', 'release 0']);
+  });
+});
+
+test('over any due times, bounds, full lanes and failed seeks: once, in order, not early, and sources never wait', async () => {
   const retry = fc.record({ afterMs: fc.nat(600), leftMs: fc.integer({ min: -500, max: 2_500 }) });
   const plan = fc.record({ delay: fc.constantFrom(300, 1_000), records: fc.array(retry, { maxLength: 8 }) });
   await fc.assert(
     fc.asyncProperty(
       fc.array(plan, { minLength: 1, maxLength: 3 }),
       fc.array(fc.boolean(), { maxLength: 4 }),
-      async (plans, seeks) => {
+      fc.constantFrom(NOTHING_KEPT, KEPT, { ...KEPT, records: 3 }),
+      async (plans, seeks, keptRetries) => {
         const logs = plans.map(({ delay, records }, partition) => {
           let timestamp = T0 - 1_500;
           return records.map(({ afterMs, leftMs }, offset) =>
@@ -153,10 +224,10 @@ test('over any due times, full lanes and failed seeks: once, in order, not early
           );
         });
         const source = Array.from({ length: 20 }, (_, offset) => recordOf(plans.length, offset, 'a'));
-        const bench = started([...logs, source], 2, { maxRecords: 4, maxBytes: 1e9 }, [
-          ...plans.map(({ delay }) => delay),
-          null,
-        ]);
+        const delays = [...plans.map(({ delay }) => delay), null];
+        const bench = started([...logs, source], 2, { maxRecords: 4, maxBytes: 1e9 }, delays, {
+          keptRetries,
+        });
         bench.source.seekErrors = seeks.map((isRight) => (isRight ? null : 'Local: Timed out'));
         for (let turns = 0; turns < 500; turns++) {
           await pass(bench, STEP_MS);
@@ -183,6 +254,6 @@ test('over any due times, full lanes and failed seeks: once, in order, not early
         });
       },
     ),
-    { numRuns: 25 },
+    { numRuns: 40 },
   );
 });

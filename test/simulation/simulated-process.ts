@@ -268,6 +268,9 @@ export class SimulatedProcess extends Owner {
         },
       },
       mappingOf: () => MAPPING,
+      // Few: some wait in memory, and some are read again.
+      keptRetries: { records: 6, bytes: 100_000, recordsPerPartition: 3, bytesPerPartition: 100_000 },
+      isCatchingUp: () => this.#world.faults.random.fraction() < 0.5,
       mayAdmit: () => this.#settler.hasRoom(),
       onSchemaNeeded: () => undefined,
       onError: () => undefined,
