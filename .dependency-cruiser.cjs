@@ -14,7 +14,7 @@ const SHARED = ['^src/domain/', '^src/config/config[.]ts$'];
 /** What the lane thread is composed of, besides src/lanes itself. */
 const LANE_PARTS = [
   '^src/(decode|deliver|duplicates|limit|route|schedule)/',
-  '^src/retry/retry-(policy|after|headers)[.]ts$',
+  '^src/retry/(retry-(policy|after|headers)|refused-wait)[.]ts$',
   '^src/ledger/rows[.]ts$',
   '^src/observability/lane-(counters|slots)[.]ts$',
 ];

@@ -145,10 +145,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     revokeDeadlineMs: config.kafka.revokeDeadlineMs,
     hasLapsed: () => lease.hasLapsed,
     recover,
-    ...epochsOf(lanes, retryDoor, door.admission, () => shareOf(assignments, parts.delayPartitions)),
-    onRevoking: (assignment) => {
-      intake.forget(assignment);
-    },
+    ...epochsOf(intake, lanes, retryDoor, door.admission, () => shareOf(assignments, parts.delayPartitions)),
     flush: () => batcher.flush(),
     onError: notices.kafkaError,
     onRecoveryFailed: parts.ledgerNotices.awaited,
@@ -226,19 +223,23 @@ function openSchemaWait({ schemas, notices }: PipelineParts, intake: () => Intak
   }, notices.schemaLookupFailed);
 }
 
-/** How lanes and their door hear of the beginning and the end of an epoch. */
+/** How intake, lanes and their door hear of the beginning and the end of an epoch. */
 function epochsOf(
+  intake: Intake,
   lanes: LanePool,
   retryDoor: RetryDoor,
   admission: Admission,
   shareNow: () => number,
-): Pick<OwnershipOptions, 'onBegin' | 'onEnd'> {
+): Pick<OwnershipOptions, 'onBegin' | 'onRevoking' | 'onEnd'> {
   return {
     onBegin: ({ id, topic, partition, delayMs }, recovered) => {
       const isRetry = delayMs !== null;
       if (isRetry) retryDoor.begin(id);
       lanes.broadcast({ kind: 'share', share: shareNow() });
       lanes.broadcast({ kind: 'assignment', assignment: id, topic, partition, isRetry, recovered });
+    },
+    onRevoking: (assignment) => {
+      intake.forget(assignment);
     },
     onEnd: (ended) => {
       for (const assignment of ended) {

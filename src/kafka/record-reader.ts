@@ -1,4 +1,4 @@
-import kafka from 'node-rdkafka';
+import type kafka from 'node-rdkafka';
 import { UserError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { SourceRecord, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';

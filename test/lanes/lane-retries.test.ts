@@ -225,7 +225,7 @@ describe('the receiver’s Retry-After', () => {
       await bench.pass(100);
       const notices = bench.messages.flatMap((message) => message.notices.map(({ notice }) => notice));
       expect(notices).toContain('breaker_opened');
-      expect(bench.rows.filter((row) => row['class'] === 'throttled')).toEqual([]);
+      expect(bench.rows.filter((row) => row.class === 'throttled')).toEqual([]);
     },
   );
 });
