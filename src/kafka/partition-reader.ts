@@ -8,6 +8,9 @@ import { RecordReader } from './record-reader.ts';
  * never has. It is no member of the group, and commits nothing.
  */
 export class PartitionReader extends RecordReader {
+  /** By topic and partition. librdkafka refuses to take on what it has, and to give up what it has not. */
+  readonly #reading = new Set<string>();
+
   /**
    * @param properties of a consumer.
    * @throws UserError when no broker answers.
@@ -29,11 +32,23 @@ export class PartitionReader extends RecordReader {
     return opened;
   }
 
+  /** What is read already goes on. */
   add(partitions: readonly TopicPartition[]): void {
-    if (!this.isClosing && partitions.length > 0) this.consumer.incrementalAssign([...partitions]);
+    if (this.isClosing) return;
+    const added = partitions.filter((place) => !this.#reading.has(nameOf(place)));
+    if (added.length === 0) return;
+    this.consumer.incrementalAssign(added);
+    for (const place of added) this.#reading.add(nameOf(place));
   }
 
+  /** What is not read stays so: the group may take back what was offered and never taken on. */
   remove(partitions: readonly TopicPartition[]): void {
-    if (!this.isClosing && partitions.length > 0) this.consumer.incrementalUnassign([...partitions]);
+    if (this.isClosing) return;
+    const removed = partitions.filter((place) => this.#reading.delete(nameOf(place)));
+    if (removed.length > 0) this.consumer.incrementalUnassign(removed);
   }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
 }

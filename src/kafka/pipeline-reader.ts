@@ -19,6 +19,7 @@ export class PipelineReader {
   readonly #isDelayTopic: (topic: string) => boolean;
   readonly #nowMs: () => number;
   #delaysPolledAtMs = -Infinity;
+  #isClosing = false;
 
   /** @param nowMs monotonic. */
   constructor(
@@ -34,6 +35,7 @@ export class PipelineReader {
   }
 
   assign(partitions: readonly TopicPartition[]): void {
+    if (this.#isClosing) return;
     this.#member.assign(partitions);
     const delays = partitions.filter(({ topic }) => this.#isDelayTopic(topic));
     if (delays.length === 0) return;
@@ -94,6 +96,7 @@ export class PipelineReader {
 
   /** Leaves the group. */
   async close(timeoutMs: number): Promise<'closed' | 'timed_out'> {
+    this.#isClosing = true;
     const [left] = await Promise.all([this.#member.close(timeoutMs), this.#delays.close(timeoutMs)]);
     return left;
   }

@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import type { SourceRecord } from '../../src/domain/record.ts';
+import { PartitionReader } from '../../src/kafka/partition-reader.ts';
 import { openProducer, type KafkaProducer } from '../../src/kafka/producer.ts';
 import { waitFor } from '../support/wait.ts';
 import type { BrokerUnderTest } from './broker.suite.ts';
@@ -89,6 +90,31 @@ export function pipelineReaderConformance(broker: BrokerUnderTest): void {
     await second.read(21);
     expect(offsetsOf(second, delay, 0)).toEqual(upTo(RECORDS).slice(30));
     expect(offsetsOf(second, source, 1)).toEqual([RECORDS - 1]);
+  });
+
+  it('takes on what it has, and gives up what it has not, without harm', async () => {
+    const { delay } = await scene();
+    const reader = await PartitionReader.open(
+      { 'bootstrap.servers': broker.brokers(), 'group.id': broker.uniqueName('group') },
+      () => undefined,
+    );
+    open.push(() => reader.close(TIMEOUT_MS));
+    const both = [0, 1].map((partition) => ({ topic: delay, partition }));
+    reader.remove(both);
+    reader.add(both.slice(0, 1));
+    reader.add(both);
+    reader.remove(both.slice(1));
+    reader.remove(both.slice(1));
+    const records: SourceRecord[] = [];
+    const poll = (): Promise<void> =>
+      new Promise((resolve) => {
+        reader.poll(100, (_error, polled) => {
+          records.push(...polled);
+          resolve();
+        });
+      });
+    while (offsetsOf({ records }, delay, 0).length < RECORDS) await poll();
+    expect(offsetsOf({ records }, delay, 0)).toEqual(upTo(RECORDS));
   });
 
   it('reads what comes back from a member that left, of sources and of delay topics', async () => {
