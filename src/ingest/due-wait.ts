@@ -1,6 +1,7 @@
 import type { Clock } from '../domain/clock.ts';
-import type { TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
+import type { TopicPartitionOffset } from '../domain/record.ts';
 import type { Assignment } from './assignment.ts';
+import { placeOf, type StoppableSource } from './stopped-partitions.ts';
 
 /**
  * A partition is not read again sooner than this share of its topic's delay. Each
@@ -16,12 +17,8 @@ const MAX_PORTION_MS = 10_000;
 const MAX_TIMER_MS = 30_000;
 const SEEK_RETRY_MS = 500;
 
-/** What waiting needs of the consumer; none of these calls is worth a line in the log. */
-export interface HoldableSource {
-  /** Reads nothing more of it, and drops what is prefetched. */
-  hold(place: TopicPartition): void;
-  /** Takes a hold back. */
-  release(place: TopicPartition): void;
+/** What waiting needs of the consumer. */
+export interface HoldableSource extends Pick<StoppableSource, 'hold' | 'release'> {
   /** The next record read is the first one from this offset on; the partition is held meanwhile. */
   seek(place: TopicPartitionOffset, callback: (error: string | null) => void): void;
 }
@@ -159,8 +156,4 @@ export class DueWait {
 
 function portionMs(delayMs: number): number {
   return Math.max(MIN_PORTION_MS, Math.min(MAX_PORTION_MS, delayMs * PORTION_SHARE));
-}
-
-function placeOf({ topic, partition }: TopicPartition): TopicPartition {
-  return { topic, partition };
 }

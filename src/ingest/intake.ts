@@ -1,14 +1,16 @@
 import type { FieldMapping } from '../domain/event.ts';
 import type { Clock } from '../domain/clock.ts';
 import { limits } from '../domain/limits.ts';
-import type { SourceRecord, TopicPartition } from '../domain/record.ts';
+import type { SourceRecord } from '../domain/record.ts';
 import type { Assignment } from './assignment.ts';
 import type { Assignments } from './assignments.ts';
 import { DueWait, type HoldableSource } from './due-wait.ts';
 import { headerPairs } from './header-pairs.ts';
 import { LaneDoor, type LaneDoorOptions } from './lane-door.ts';
 import type { Refusal } from './lane-shares.ts';
+import { KEPT_RETRIES, KeptRetries, type KeptBounds } from './kept-retries.ts';
 import type { Retries } from './retries.ts';
+import { StoppedPartitions, type StoppableSource } from './stopped-partitions.ts';
 
 /**
  * How long a refused record holds back the next poll. Full load means short refusals,
@@ -28,26 +30,9 @@ const STASH_RECORDS = 8_192;
 const STASH_BYTES = 8 * 1024 * 1024;
 
 /** What intake needs of the consumer. */
-export interface RecordSource extends HoldableSource {
+export interface RecordSource extends HoldableSource, StoppableSource {
   poll(max: number, callback: (error: string | null, records: readonly SourceRecord[]) => void): void;
-  pause(partitions: readonly TopicPartition[]): void;
-  resume(partitions: readonly TopicPartition[]): void;
 }
-
-/** What is kept of delay topics until it is due, rather than read again. */
-export interface KeptBounds {
-  readonly records: number;
-  readonly bytes: number;
-  readonly recordsPerPartition: number;
-  readonly bytesPerPartition: number;
-}
-
-const KEPT_RETRIES: KeptBounds = {
-  records: limits.keptRetryRecords,
-  bytes: limits.keptRetryBytes,
-  recordsPerPartition: limits.keptRetryRecordsPerPartition,
-  bytesPerPartition: limits.keptRetryBytesPerPartition,
-};
 
 export interface IntakeOptions extends LaneDoorOptions {
   readonly source: RecordSource;
@@ -115,8 +100,8 @@ export class Intake {
   readonly #door: LaneDoor;
   /** Partitions with a stash. */
   readonly #blocked = new Map<Assignment, Blocked>();
-  /** Partitions that are not read on until their stash is empty: paused for trouble, or held since they wait for their time. */
-  readonly #stopped = new Map<Assignment, 'paused' | 'held'>();
+  /** Of these, those that are not read on until their stash is empty. */
+  readonly #stopped: StoppedPartitions;
   /** Partitions that a share refused for long when it refused them last. */
   readonly #slow = new Set<Assignment>();
   readonly #dueWait: DueWait;
@@ -127,19 +112,18 @@ export class Intake {
   /** What the record that was refused last was refused by, and when it is due if that was why. */
   #refusal: Blocked['refusal'] = 'bound';
   #dueAtMs = 0;
-  /** What is stashed of partitions whose head is not due. */
-  readonly #kept = { partitions: 0, records: 0, bytes: 0 };
-  readonly #keptBounds: KeptBounds;
+  readonly #kept: KeptRetries;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    this.#keptBounds = options.keptRetries ?? KEPT_RETRIES;
+    this.#kept = new KeptRetries(options.keptRetries ?? KEPT_RETRIES);
+    this.#stopped = new StoppedPartitions(options.source);
     this.#door = new LaneDoor(options);
     this.#dueWait = new DueWait(options);
   }
 
   isPaused(assignment: Assignment): boolean {
-    return this.#stopped.get(assignment) === 'paused';
+    return this.#stopped.isPaused(assignment);
   }
 
   /** Partitions of delay topics whose head is not due. */
@@ -187,7 +171,7 @@ export class Intake {
     this.#blocked.delete(assignment);
     this.#slow.delete(assignment);
     this.#dueWait.forget(assignment);
-    this.#readOn([assignment]);
+    this.#stopped.readOn([assignment]);
   }
 
   /** How long the next poll waits for partitions that are read on, not known to be slow, and refused; 0 for none. */
@@ -253,21 +237,7 @@ export class Intake {
     for (const [assignment, blocked] of this.#blocked) {
       if (blocked.refusal === refusal && !this.#stopped.has(assignment)) toPause.push(assignment);
     }
-    if (toPause.length === 0) return;
-    for (const assignment of toPause) this.#stopped.set(assignment, 'paused');
-    this.#options.source.pause(toPause.map(placeOf));
-  }
-
-  /** Takes back what stopped the reading of these. */
-  #readOn(assignments: readonly Assignment[]): void {
-    const paused: TopicPartition[] = [];
-    for (const assignment of assignments) {
-      const stopped = this.#stopped.get(assignment);
-      this.#stopped.delete(assignment);
-      if (stopped === 'paused') paused.push(placeOf(assignment));
-      if (stopped === 'held') this.#options.source.release(placeOf(assignment));
-    }
-    if (paused.length > 0) this.#options.source.resume(paused);
+    this.#stopped.pause(toPause);
   }
 
   #take(record: SourceRecord): void {
@@ -293,7 +263,7 @@ export class Intake {
     const unblocked: Assignment[] = [];
     let records = 0;
     let bytes = 0;
-    this.#kept.partitions = this.#kept.records = this.#kept.bytes = 0;
+    this.#kept.reset();
     const nowMs = this.#options.clock.monotonicMs();
     const wallMs = this.#options.clock.wallMs();
     for (const [assignment, blocked] of this.#blocked) {
@@ -303,13 +273,13 @@ export class Intake {
         if (nowMs - blocked.sinceMs < SHARE_HOLD_MS) this.#slow.delete(assignment);
         unblocked.push(assignment);
       } else if (blocked.refusal === 'not_due') {
-        this.#keep(assignment);
+        if (this.#kept.add(assignment) && !this.#stopped.has(assignment)) this.#stopped.hold(assignment);
       } else {
         records += assignment.stashed;
         bytes += assignment.stashedBytes;
       }
     }
-    this.#readOn(unblocked);
+    this.#stopped.readOn(unblocked);
     if (records > STASH_RECORDS || bytes > STASH_BYTES) this.#pauseRefusedBy('share');
     this.#door.sendAll();
   }
@@ -321,23 +291,6 @@ export class Intake {
     if (blocked.refusal === 'not_due') blocked.sinceMs = nowMs;
     blocked.refusal = this.#refusal;
     blocked.dueAtMs = this.#dueAtMs;
-  }
-
-  /** Counts the stash of a partition whose head is not due; when there is enough of it, or of all, it is not read on. */
-  #keep(assignment: Assignment): void {
-    const kept = this.#kept;
-    kept.partitions++;
-    kept.records += assignment.stashed;
-    kept.bytes += assignment.stashedBytes;
-    const { records, bytes, recordsPerPartition, bytesPerPartition } = this.#keptBounds;
-    const isEnough =
-      assignment.stashed >= recordsPerPartition ||
-      assignment.stashedBytes >= bytesPerPartition ||
-      kept.records >= records ||
-      kept.bytes >= bytes;
-    if (!isEnough || this.#stopped.has(assignment)) return;
-    this.#stopped.set(assignment, 'held');
-    this.#options.source.hold(placeOf(assignment));
   }
 
   /** @returns false when a bound or a missing schema refuses it for now, or its time has not come. */
@@ -383,14 +336,13 @@ export class Intake {
 
   /** Its head is due then: kept in memory, or read again. */
   #waitFor(readyAtMs: number, assignment: Assignment, offset: number): void {
-    const { records, bytes } = this.#keptBounds;
-    if (this.#kept.records < records && this.#kept.bytes < bytes) {
+    if (this.#kept.hasRoom) {
       this.#refusal = 'not_due';
       this.#dueAtMs = readyAtMs;
       return;
     }
     assignment.rewindTo(offset);
-    this.#dueWait.wait(assignment, offset, readyAtMs, this.#stopped.delete(assignment));
+    this.#dueWait.wait(assignment, offset, readyAtMs, this.#stopped.leave(assignment));
   }
 
   /**
@@ -421,8 +373,4 @@ export class Intake {
     if (assignment.isFull) this.#refusal = 'share';
     return assignment.isFull;
   }
-}
-
-function placeOf({ topic, partition }: TopicPartition): TopicPartition {
-  return { topic, partition };
 }

@@ -9,7 +9,8 @@ import type {
 import { Admission } from '../../src/ingest/admission.ts';
 import { Assignments } from '../../src/ingest/assignments.ts';
 import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
-import { Intake, type KeptBounds, type RecordSource } from '../../src/ingest/intake.ts';
+import { Intake, type RecordSource } from '../../src/ingest/intake.ts';
+import type { KeptBounds } from '../../src/ingest/kept-retries.ts';
 import type { LaneFeed } from '../../src/ingest/lane-door.ts';
 import type { Hop, RetryNote } from '../../src/ingest/retries.ts';
 import { LaneShares, type Shares } from '../../src/ingest/lane-shares.ts';

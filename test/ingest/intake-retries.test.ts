@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { INVALID_REASONS } from '../../src/domain/outcome.ts';
-import type { KeptBounds } from '../../src/ingest/intake.ts';
+import type { KeptBounds } from '../../src/ingest/kept-retries.ts';
 import { IntakeBench, NOTHING_KEPT, recordOf, retryRecordOf } from './intake-fakes.ts';
 
 beforeEach(() => {

@@ -33,8 +33,8 @@ describe('refused', () => {
 
   test.each([
     [0, 30_000],
-    [0.5, 37_500],
-    [1, 45_000],
+    [0.5, 45_000],
+    [1, 60_000],
   ])('by an open breaker (random %d): it comes back %d ms later, uncharged', (random, delayMs) => {
     const bench = refusing();
     openBreaker(bench);
