@@ -84,6 +84,8 @@ export interface IntakeStats {
  *   other. That partition is *slow* from then on: it holds back no poll, and is paused
  *   only when the stashes of all slow ones have become large. It is slow until it was
  *   refused for a short time only.
+ * - Where the whole process is behind (`CatchUp`), reading on finds nothing that could be
+ *   let in sooner, and a share holds the next poll back as a bound does.
  *
  * So a partition's records are admitted in order.
  *
