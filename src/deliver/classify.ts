@@ -43,6 +43,9 @@ export const CLASS_RULES: Readonly<Record<AttemptClass, ClassRule>> = {
 export interface AttemptEnd {
   /** HTTP status seen, 0 when none was. */
   readonly status: number;
+  readonly hasRetryAfter: boolean;
+  /** Its text as it came, '' when there was none or none that could mean anything; see `retry/retry-after.ts`. */
+  readonly retryAfter: string;
   /** The error's code when it ended in one: undici's, Node's or the system's; '' otherwise. */
   readonly errorCode: string;
   /** Whether any byte of the request was written to a socket. */
@@ -116,20 +119,16 @@ const ERROR_REASONS: ReadonlyMap<string, string> = new Map([
 /** Statuses that HTTP can spell; their verdicts are made once, so that a delivery makes none. */
 const STATUSES = 1_000;
 const PLAIN: readonly Verdict[] = Array.from({ length: STATUSES }, (_, status) => ofStatus(status, false));
-const ASKED_TO_WAIT: readonly Verdict[] = Array.from({ length: STATUSES }, (_, status) =>
+const WITH_RETRY_AFTER: readonly Verdict[] = Array.from({ length: STATUSES }, (_, status) =>
   ofStatus(status, true),
 );
 
-/**
- * Total: every end of an attempt has exactly one verdict, and a status seen outranks what came after it.
- * @param asksToWait its answer has a `Retry-After` that asks for some time: one that means nothing, or none
- *   at all, does not tell a receiver that is busy from one that fails.
- */
-export function classify(end: AttemptEnd, asksToWait: boolean): Verdict {
-  const { status, errorCode } = end;
+/** Total: every end of an attempt has exactly one verdict, and a status seen outranks what came after it. */
+export function classify(end: AttemptEnd): Verdict {
+  const { status, hasRetryAfter, errorCode } = end;
   if (status !== 0) {
-    const known = asksToWait ? ASKED_TO_WAIT : PLAIN;
-    return known[status] ?? ofStatus(status, asksToWait);
+    const known = hasRetryAfter ? WITH_RETRY_AFTER : PLAIN;
+    return known[status] ?? ofStatus(status, hasRetryAfter);
   }
   const blocked = BLOCKED_CODES.get(errorCode);
   if (blocked !== undefined) return { class: 'blocked', reason: blocked };
@@ -141,11 +140,11 @@ export function classify(end: AttemptEnd, asksToWait: boolean): Verdict {
   };
 }
 
-function ofStatus(status: number, asksToWait: boolean): Verdict {
+function ofStatus(status: number, hasRetryAfter: boolean): Verdict {
   const reason = `http_${status}`;
   if (status >= 200 && status <= 299) return { class: 'delivered', reason };
   if (status === 429) return { class: 'throttled', reason };
-  if (asksToWait && (status === 502 || status === 503 || status === 504))
+  if (hasRetryAfter && (status === 502 || status === 503 || status === 504))
     return { class: 'throttled', reason };
   // 408 and 425 say "try again" by their definition (RFC 9110 §15.5.9, RFC 8470 §5.2).
   if (status === 408 || status === 425) return { class: 'failed_after_send', reason };

@@ -80,8 +80,8 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     queue.counters.destination.add(destinationSlots.inFlight, -1);
     const nowMs = clock.monotonicMs();
     const durationMs = nowMs - exchange.startedMs;
+    const verdict = classify(exchange);
     const retryAfterMs = exchange.hasRetryAfter ? this.#retryAfterMs(exchange) : null;
-    const verdict = classify(exchange, (retryAfterMs ?? 0) > 0);
     const seen = { durationMs, inFlight: queue.inFlight, retryAfterMs };
     const notice = queue.endpoint.onEnd(delivery.ticket, verdict, seen, nowMs);
     queue.onEnd(delivery);

@@ -21,15 +21,15 @@ import { variantOf } from '../domain/planted-bug.ts';
 type Classify = typeof classify;
 
 function end(change: Partial<AttemptEnd>): AttemptEnd {
-  return { status: 0, errorCode: '', requestSent: true, ...change };
+  return { status: 0, hasRetryAfter: false, retryAfter: '', errorCode: '', requestSent: true, ...change };
 }
 
 /** The table of the issue, spelt out status by status. */
-function expectedOf(status: number, asksToWait: boolean): AttemptClass {
+function expectedOf(status: number, hasRetryAfter: boolean): AttemptClass {
   if (status < 200) return 'failed_after_send';
   if (status < 300) return 'delivered';
   if (status === 429) return 'throttled';
-  if ([502, 503, 504].includes(status) && asksToWait) return 'throttled';
+  if ([502, 503, 504].includes(status) && hasRetryAfter) return 'throttled';
   if (status === 408 || status === 425 || status >= 500) return 'failed_after_send';
   return 'rejected';
 }
@@ -40,6 +40,8 @@ const attemptEnd: fc.Arbitrary<AttemptEnd> = fc.record({
     fc.integer({ min: 100, max: 599 }),
     fc.constantFrom(410, 429, 502, 503, 504, 999, 1_000, 65_535),
   ),
+  hasRetryAfter: fc.boolean(),
+  retryAfter: fc.constantFrom('', '120', 'soon'),
   errorCode: fc.oneof(
     fc.string(),
     fc.constantFrom(
@@ -58,14 +60,14 @@ const attemptEnd: fc.Arbitrary<AttemptEnd> = fc.record({
   requestSent: fc.boolean(),
 });
 
-function totality(tested: Classify): fc.IProperty<[AttemptEnd, boolean]> {
-  return fc.property(attemptEnd, fc.boolean(), (of, asksToWait) => {
-    const verdict = tested(of, asksToWait);
+function totality(tested: Classify): fc.IProperty<[AttemptEnd]> {
+  return fc.property(attemptEnd, (of) => {
+    const verdict = tested(of);
     expect(ATTEMPT_CLASSES).toContain(verdict.class);
     expect(verdict.reason).toMatch(/^[a-z0-9_]{1,30}$/);
     if (of.status !== 0) {
       expect(verdict).toEqual({
-        class: expectedOf(of.status, asksToWait),
+        class: expectedOf(of.status, of.hasRetryAfter),
         reason: `http_${of.status}`,
         ...(of.status === 410 && { disables: true }),
       });
@@ -80,8 +82,8 @@ function totality(tested: Classify): fc.IProperty<[AttemptEnd, boolean]> {
 describe('every end has one verdict', () => {
   test('for every status from 100 to 599', () => {
     for (let status = 100; status <= 599; status++) {
-      for (const asksToWait of [false, true]) {
-        expect(classify(end({ status }), asksToWait).class).toBe(expectedOf(status, asksToWait));
+      for (const hasRetryAfter of [false, true]) {
+        expect(classify(end({ status, hasRetryAfter })).class).toBe(expectedOf(status, hasRetryAfter));
       }
     }
   });
@@ -97,8 +99,8 @@ describe('every end has one verdict', () => {
       "if (status !== 0 && errorCode === '')",
     ],
     ['a redirect passes for a delivery', 'status <= 299', 'status <= 399'],
-    ['nothing beyond three digits', '?? ofStatus(status, asksToWait)', ''],
-    ['Retry-After changes nothing', 'asksToWait ? ASKED_TO_WAIT : PLAIN', 'PLAIN'],
+    ['nothing beyond three digits', '?? ofStatus(status, hasRetryAfter)', ''],
+    ['Retry-After changes nothing', 'hasRetryAfter ? WITH_RETRY_AFTER : PLAIN', 'PLAIN'],
     ['a 404 disables', 'GONE = 410', 'GONE = 404'],
     ['a 410 does not disable', ', disables: true', ''],
     [
@@ -155,7 +157,7 @@ test.each<[string, Partial<AttemptEnd>, AttemptClass, string]>([
   ['a 2xx whose body broke off', { status: 200, errorCode: 'ECONNRESET' }, 'delivered', 'http_200'],
   ['a 2xx the deadline cut', { status: 204, errorCode: DEADLINE_CODE }, 'delivered', 'http_204'],
 ])('%s', (_what, change, expectedClass, reason) => {
-  expect(classify(end(change), false)).toEqual({ class: expectedClass, reason });
+  expect(classify(end(change))).toEqual({ class: expectedClass, reason });
 });
 
 describe('what follows', () => {
@@ -193,7 +195,7 @@ describe('what follows', () => {
     fc.assert(
       fc.property(attemptEnd, (of) => {
         if (of.requestSent || of.status !== 0) return;
-        expect(isAmbiguous(classify(of, false).class, of.requestSent)).toBe(false);
+        expect(isAmbiguous(classify(of).class, of.requestSent)).toBe(false);
       }),
       { numRuns: 2_000 },
     );

@@ -132,7 +132,7 @@ test('over any legal order of events: spent once, ended once, released once, in 
       expect(request.listener.log).toEqual(['spent', 'end', 'release']);
       expect(request.listener.status).toBe(seen);
       expect(request.listener.answers).toBe(seen === 0 ? 0 : 1);
-      expect(classify(request.exchange, false).reason.startsWith('http_')).toBe(seen !== 0);
+      expect(classify(request.exchange).reason.startsWith('http_')).toBe(seen !== 0);
     }),
     { numRuns: 2_000 },
   );
@@ -158,7 +158,7 @@ describe('the deadline', () => {
     request.connect();
     request.exchange.onDeadline();
     expect(request.listener.log).toEqual(['spent', 'end', 'release']);
-    expect(classify(request.exchange, false)).toEqual({ class: 'failed_after_send', reason: 'deadline' });
+    expect(classify(request.exchange)).toEqual({ class: 'failed_after_send', reason: 'deadline' });
   });
 
   test('does not undo a status that was seen, but ends a body that drips', () => {
@@ -168,7 +168,7 @@ describe('the deadline', () => {
     request.data(Buffer.from('ab'));
     request.exchange.onDeadline();
     expect(request.state).toBe('done');
-    expect(classify(request.exchange, false).class).toBe('delivered');
+    expect(classify(request.exchange).class).toBe('delivered');
   });
 });
 
@@ -220,7 +220,7 @@ describe('an answer', () => {
     request.data(Buffer.alloc(1));
     expect(request.state).toBe('done');
     expect(request.listener.log).toEqual(['spent', 'end', 'release']);
-    expect(classify(request.exchange, false).class).toBe('delivered');
+    expect(classify(request.exchange).class).toBe('delivered');
   });
 });
 

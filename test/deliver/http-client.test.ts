@@ -86,7 +86,7 @@ describe('over real sockets', () => {
       what: 'the connection to be given back',
       intervalMs: 2,
     });
-    return { verdict: classify(exchange, false), tookMs: endedMs - startedMs, exchange };
+    return { verdict: classify(exchange), tookMs: endedMs - startedMs, exchange };
   }
 
   test('an answer is a delivery, and its connection is used again', async () => {

@@ -210,24 +210,6 @@ describe('the receiver’s Retry-After', () => {
     expect(duesOf()[1]).toBeGreaterThanOrEqual(30);
     expect(bench.rows.at(-1)).toMatchObject({ outcome: 'retrying', reason: 'paused_by_receiver', class: '' });
   });
-
-  test.each(['0', 'soon', '-5', 'Sun, 06 Nov 1994 08:49:37 GMT', undefined])(
-    'of a 503, when it is %j, does not keep a breaker closed',
-    async (retryAfter) => {
-      const answer = {
-        kind: 'answer',
-        status: 503,
-        afterMs: 5,
-        ...(retryAfter !== undefined && { retryAfter }),
-      } as const;
-      const bench = open(() => answer, { breaker: breakerOf() });
-      bench.send(1, new Array<LaneRecord>(10).fill({ tenant: 'acme', type: 'contact.created' }));
-      await bench.pass(100);
-      const notices = bench.messages.flatMap((message) => message.notices.map(({ notice }) => notice));
-      expect(notices).toContain('breaker_opened');
-      expect(bench.rows.filter((row) => row.class === 'throttled')).toEqual([]);
-    },
-  );
 });
 
 test('the operator hears once that a breaker opened', async () => {

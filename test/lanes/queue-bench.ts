@@ -140,5 +140,5 @@ export class QueueBench {
 }
 
 function verdictOf(status: number): Verdict {
-  return classify({ status, errorCode: '', requestSent: true }, false);
+  return classify({ status, hasRetryAfter: false, retryAfter: '', errorCode: '', requestSent: true });
 }
