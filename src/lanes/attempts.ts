@@ -40,8 +40,9 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     const { queue, record, event } = delivery;
     const { destination } = queue;
     const body = record.body(event, destination.format);
-    const exchange = new Exchange(this, delivery, clock.monotonicMs(), destination.timeoutMs, read);
+    // Before the monotonic time: should the thread be put aside in between, no wait looks shorter than it was.
     delivery.attemptedAtMs = clock.wallMs();
+    const exchange = new Exchange(this, delivery, clock.monotonicMs(), destination.timeoutMs, read);
     delivery.waitedUs = Math.round((exchange.startedMs - delivery.queuedAtMs) * 1000);
     delivery.firstByteUs = 0;
     delivery.requestBytes = body.length;
