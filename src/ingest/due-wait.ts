@@ -4,11 +4,10 @@ import type { Assignment } from './assignment.ts';
 import { placeOf, type StoppableSource } from './stopped-partitions.ts';
 
 /**
- * A partition is not read again sooner than this share of its topic's delay. Each
- * wait throws away what was prefetched, and fetching it again takes the broker's time from
- * all other partitions: with shorter portions a storm of retries made first attempts wait for
- * seconds. So a topic whose records fall due one after another is read in portions of that
- * much time, and a due time may be missed by as much.
+ * A partition is not read again sooner than this share of its topic's delay. Each wait throws
+ * away what was prefetched, and fetching it again takes the broker's time and that of the
+ * other delay topics. So a topic whose records fall due one after another is read in portions
+ * of that much time, and a due time may be missed by as much.
  */
 const PORTION_SHARE = 0.04;
 const MIN_PORTION_MS = 250;

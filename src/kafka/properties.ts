@@ -41,7 +41,7 @@ export function consumerProperties(
   };
 }
 
-/** Of what reads the delay topics: little of each at a time, since what is not due is thrown away again. */
+/** Of what reads the delay topics: little of each at a time, since most of it is not due and may be thrown away again. */
 export function delayReaderProperties(
   kafka: KafkaConfig,
   brokers: string,
