@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { buildConnector } from 'undici';
 import { BLOCKED_CODE } from './classify.ts';
 import { mergeCorkedWrites } from './corked-socket.ts';
+import { directReads, takeDirectReads } from './direct-reads.ts';
 
 export type Connector = buildConnector.connector;
 
@@ -33,7 +34,7 @@ export function guardedConnector(
   guard: AddressGuard,
   options: { readonly connectTimeoutMs: number },
 ): Connector {
-  const connect = buildConnector({ timeout: options.connectTimeoutMs, allowH2: false });
+  const connect = buildConnector({ timeout: options.connectTimeoutMs, allowH2: false, ...directReads });
   return (target, callback) => {
     const host = target.hostname.replace(/^\[|\]$/g, '');
     if (isIP(host) !== 0) {
@@ -82,7 +83,10 @@ export function guardedConnector(
         tryInTurn(found, index + 1, target, callback);
         return;
       }
-      if (error === null) mergeCorkedWrites(socket);
+      if (error === null) {
+        mergeCorkedWrites(socket);
+        takeDirectReads(socket);
+      }
       callback(...result);
     });
   }

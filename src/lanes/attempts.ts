@@ -28,8 +28,9 @@ export interface AttemptsOptions {
 /** Makes attempts: sends a delivery and judges how it went; what follows is for `Outcomes` to say. */
 export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
   readonly #options: AttemptsOptions;
-  /** Exchanges that gave a connection and a place back; their queues are pumped once undici has finished with the sockets it reads. */
-  #released: Exchange<Delivery>[] = [];
+  /** Exchanges that failed; undici is still about to end their connections. */
+  #broken: Exchange<Delivery>[] = [];
+  #roomIsDue = false;
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
@@ -99,18 +100,35 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     if (notice !== null) this.#options.onNotice(delivery, notice);
   }
 
+  /**
+   * After an answer the next delivery is given to the same connection at once: undici then sends it in the turn of the
+   * event loop that it takes in any case, instead of seeing whether a connection that lay idle is still good, which
+   * costs two turns more. What is to be decoded waits until undici has finished with the sockets it reads.
+   */
   onRelease(exchange: Exchange<Delivery>): void {
-    if (this.#released.length === 0) setImmediate(this.#pumpReleased);
-    this.#released.push(exchange);
+    if (!this.#roomIsDue) {
+      this.#roomIsDue = true;
+      setImmediate(this.#afterReads);
+    }
+    if (exchange.errorCode !== '') {
+      this.#broken.push(exchange);
+      return;
+    }
+    try {
+      refill(exchange);
+    } catch (error) {
+      // undici would take it for the request's and go on; it is the lane's.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
-  readonly #pumpReleased = (): void => {
-    const released = this.#released;
-    this.#released = [];
-    for (const { connection, context } of released) {
-      context.queue.origin.release(connection);
-      context.queue.pump();
-    }
+  readonly #afterReads = (): void => {
+    this.#roomIsDue = false;
+    const broken = this.#broken;
+    this.#broken = [];
+    for (const exchange of broken) refill(exchange);
     this.#options.onRoom();
   };
 
@@ -124,4 +142,10 @@ export class Attempts implements DeliverySender, ExchangeListener<Delivery> {
     counters.add(verdict.reason === 'deadline' ? attemptSlots.timed_out : attemptSlots[verdict.class]);
     counters.observeAttempt(durationMs / 1000);
   }
+}
+
+/** The connection and the place in flight are for the next. */
+function refill({ connection, context }: Exchange<Delivery>): void {
+  context.queue.origin.release(connection);
+  context.queue.pump();
 }
