@@ -7,7 +7,7 @@ const arrived = Symbol('arrived');
 
 interface ReadableSocket extends Socket {
   /** What was read last, until somebody takes it. */
-  [arrived]: Buffer | null;
+  [arrived]?: Buffer | null;
 }
 
 /**
@@ -20,17 +20,15 @@ export const directReads: { readonly onread: OnReadOpts } = {
   onread: {
     buffer: Buffer.allocUnsafeSlow(READ_BYTES),
     callback(this: Socket, bytes: number, buffer: Uint8Array): boolean {
-      receive(this as ReadableSocket, buffer, bytes);
+      receive(this, buffer, bytes);
       return true;
     },
-  } as OnReadOpts,
+  },
 };
 
 /** Lets the reader of a socket made with `directReads` take what came without a detour; it reads when it hears `readable`. */
 export function takeDirectReads(socket: Socket): void {
-  const direct = socket as ReadableSocket;
-  direct[arrived] ??= null;
-  direct.read = readDirect;
+  socket.read = readDirect;
 }
 
 function receive(socket: ReadableSocket, buffer: Uint8Array, bytes: number): void {
@@ -43,18 +41,20 @@ function receive(socket: ReadableSocket, buffer: Uint8Array, bytes: number): voi
   }
   socket[arrived] = chunk;
   socket.emit('readable');
-  const left = socket[arrived];
-  socket[arrived] = null;
+  const left = take(socket);
   if (left !== null && !socket.destroyed) socket.push(left);
+}
+
+function take(socket: ReadableSocket): Buffer | null {
+  const chunk = socket[arrived] ?? null;
+  socket[arrived] = null;
+  return chunk;
 }
 
 function readDirect(this: ReadableSocket, bytes?: number): Buffer | null {
   if (bytes === undefined) {
-    const chunk = this[arrived];
-    if (chunk !== null) {
-      this[arrived] = null;
-      return chunk;
-    }
+    const chunk = take(this);
+    if (chunk !== null) return chunk;
     if (this.readableLength === 0) return null;
   }
   return Socket.prototype.read.call(this, bytes) as Buffer | null;
