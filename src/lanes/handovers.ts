@@ -1,7 +1,7 @@
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import type { RecordHeader } from '../domain/record.ts';
 import type { RetryHeaders } from '../domain/retry-headers.ts';
-import { encodeRetryHeaders, ownHeaders } from '../retry/retry-headers.ts';
+import { encodeFacts, encodeRetryHeaders, ownHeaders } from '../retry/retry-headers.ts';
 import type { Delivery } from './delivery.ts';
 import type { AttemptEntry } from './ledger-entries.ts';
 import type { OpenRecord } from './open-record.ts';
@@ -19,7 +19,7 @@ export function retry(delivery: Delivery, entry: AttemptEntry, dueAtMs: number, 
 
 /** A delivery that ended `dead` or `rejected`, for the dead-letter topic: the record as it came, then why. */
 export function deadLetter(delivery: Delivery, entry: AttemptEntry, row: Row): Handover {
-  const headers = encodeRetryHeaders(headersOf(delivery, entry, 0), originalOf(delivery.record));
+  const headers = encodeFacts(headersOf(delivery, entry, 0), originalOf(delivery.record));
   headers.push(text('outcome', entry.outcome));
   return handover('dead_letter', delivery.record, headers, 0, row);
 }

@@ -12,16 +12,20 @@ type KnownFacts = { readonly [Name in keyof RetryHeaders]?: RetryHeaders[Name] |
 
 /** Begins the name of every header of ours. */
 const PREFIX = 'eventdispatch-';
+/**
+ * The one header that makes a record a retry: a JSON object of all that is known of it. One, since
+ * node-rdkafka takes some microseconds for each header of a record that it reads or writes.
+ */
+const RETRY = `${PREFIX}retry`;
+const RETRY_MAX_BYTES = 16 * 1024;
 /** The producer puts it before the name of a header whose value it carries as Base64; see `kafka/producer.ts`. */
 const BASE64_PREFIX = 'eventdispatch-base64.';
 
 /** Twice what any name or id may have; longer ones are not ours. */
 const TEXT_MAX_BYTES = 1_024;
-const BASE64_MAX_BYTES = 4 * Math.ceil(TEXT_MAX_BYTES / 3);
 const MAX_INT32 = 2 ** 31 - 1;
 /** The last moment that a Date can be. */
 const MAX_TIME_MS = 8.64e15;
-const WHOLE_NUMBER = /^(?:0|[1-9]\d{0,15})$/;
 
 interface Field {
   /** Without the prefix. */
@@ -51,10 +55,8 @@ const FIELDS: readonly Field[] = [
   number('status', 'status', 999),
 ];
 
-const FIELD_INDEX: ReadonlyMap<string, number> = new Map(FIELDS.map(({ name }, i) => [PREFIX + name, i]));
-
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * The headers of a retry record: the record's own, then ours.
@@ -62,27 +64,40 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * @param original as the record was read, from a source or a delay topic. Values are not copied.
  */
 export function encodeRetryHeaders(retry: RetryHeaders, original: readonly RecordHeader[]): RecordHeader[] {
+  const facts: Record<string, string | number> = {};
+  for (const { name, key } of FIELDS) facts[name] = roundedUp(retry[key]);
   const headers = ownHeaders(original);
-  appendFacts(headers, retry);
+  headers.push([RETRY, encoder.encode(JSON.stringify(facts))]);
   return headers;
 }
 
-/** Appends the headers of what is told of a delivery, in the order of a retry's; what is undefined has none. */
+/**
+ * The headers of what is given up: the record's own, then one for each fact, in the order of a
+ * retry's, as people read and filter them. What is undefined has none.
+ */
+export function encodeFacts(facts: KnownFacts, original: readonly RecordHeader[]): RecordHeader[] {
+  const headers = ownHeaders(original);
+  appendFacts(headers, facts);
+  return headers;
+}
+
+/** Appends what `encodeFacts` writes after the record's own. */
 export function appendFacts(headers: RecordHeader[], facts: KnownFacts): void {
   for (const { name, key } of FIELDS) {
     const value = facts[key];
-    if (value === undefined) continue;
-    headers.push([
-      PREFIX + name,
-      encoder.encode(typeof value === 'number' ? String(Math.ceil(value)) : value),
-    ]);
+    if (value !== undefined) headers.push([PREFIX + name, encoder.encode(String(roundedUp(value)))]);
   }
+}
+
+function roundedUp(value: string | number): string | number {
+  return typeof value === 'number' ? Math.ceil(value) : value;
 }
 
 /** The same headers, but for how often the record has hopped. */
 export function withHops(headers: readonly RecordHeader[], hops: number): RecordHeader[] {
-  const name = `${PREFIX}hops`;
-  return [...headers.filter((header) => header[0] !== name), [name, encoder.encode(String(hops))]];
+  const retry = decodeRetryHeaders(headers);
+  if ('problem' in retry) throw new Error(`no retry hops: ${retry.problem}`);
+  return encodeRetryHeaders({ ...retry, hops }, headers);
 }
 
 /**
@@ -114,42 +129,51 @@ function isOurs(name: string): boolean {
 
 /** Total: any headers are a retry's, or have a problem such as `tenant_missing`; work and memory are bounded by their number. */
 export function decodeRetryHeaders(headers: readonly RecordHeader[]): RetryHeaders | RetryHeadersProblem {
-  const values: Record<string, string | number> = {};
-  for (const [fullName, bytes] of headers) {
-    const isBase64 = fullName.startsWith(BASE64_PREFIX);
-    const index = FIELD_INDEX.get(isBase64 ? fullName.slice(BASE64_PREFIX.length) : fullName);
-    if (index === undefined) continue;
-    const field = FIELDS[index] as Field;
-    if (values[field.key] !== undefined) return problemOf(field, 'repeated');
-    if (bytes.length > (isBase64 ? BASE64_MAX_BYTES : TEXT_MAX_BYTES)) return problemOf(field, 'too_long');
-    const value = valueOf(field, bytes, isBase64);
-    if (value === null) return problemOf(field, 'malformed');
-    values[field.key] = value;
+  let bytes: Uint8Array | null = null;
+  for (const [name, value] of headers) {
+    if (name !== RETRY) continue;
+    if (bytes !== null) return { problem: 'retry_repeated' };
+    bytes = value;
   }
+  if (bytes === null) return { problem: 'retry_missing' };
+  if (bytes.length > RETRY_MAX_BYTES) return { problem: 'retry_too_long' };
+  const facts = factsOf(bytes);
+  return facts === null ? { problem: 'retry_malformed' } : retryOf(facts);
+}
+
+/** Null for what is no UTF-8, or no JSON object. */
+function factsOf(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
+  try {
+    const facts: unknown = JSON.parse(decoder.decode(bytes));
+    return typeof facts === 'object' ? (facts as Record<string, unknown> | null) : null;
+  } catch {
+    return null;
+  }
+}
+
+function retryOf(facts: Readonly<Record<string, unknown>>): RetryHeaders | RetryHeadersProblem {
+  const values: Record<string, string | number> = {};
   for (const field of FIELDS) {
-    if (values[field.key] === undefined) return problemOf(field, 'missing');
+    const value = facts[field.name];
+    if (value === undefined) return problemOf(field, 'missing');
+    if (typeof value === 'string' && isTooLong(value)) return problemOf(field, 'too_long');
+    if (!isUsable(field, value)) return problemOf(field, 'malformed');
+    values[field.key] = value;
   }
   return values as unknown as RetryHeaders;
 }
 
-function valueOf(field: Field, bytes: Uint8Array, isBase64: boolean): string | number | null {
-  const decoded = textOf(bytes, isBase64);
-  if (decoded === null) return null;
-  if (field.max === null) return decoded === '' && !field.mayBeEmpty ? null : decoded;
-  const value = WHOLE_NUMBER.test(decoded) ? Number(decoded) : Infinity;
-  return value <= field.max ? value : null;
+function isUsable({ max, mayBeEmpty }: Field, value: unknown): value is string | number {
+  if (max === null) return typeof value === 'string' && (value !== '' || mayBeEmpty);
+  return isWholeNumber(value) && value <= max;
 }
 
-/** Null for what is no UTF-8, or no Base64 of it. */
-function textOf(bytes: Uint8Array, isBase64: boolean): string | null {
-  try {
-    const plain = decoder.decode(bytes);
-    if (!isBase64) return plain;
-    const inside = fromBase64(plain);
-    return inside && decoder.decode(inside);
-  } catch {
-    return null;
-  }
+function isWholeNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
+}
+
+function isTooLong(value: string): boolean {
+  return value.length > TEXT_MAX_BYTES || Buffer.byteLength(value) > TEXT_MAX_BYTES;
 }
 
 /** Null for what the producer would not have written. */

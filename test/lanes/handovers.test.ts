@@ -119,6 +119,24 @@ const identity = {
   'eventdispatch-delivery-id': 'dlv_x',
   'eventdispatch-destination-id': 'crm',
 };
+/** The same in the header of a retry. */
+const waiting: RetryHeaders = {
+  sourceTopic: 't',
+  sourcePartition: 7,
+  sourceOffset: 2 ** 40,
+  sourceTimestampMs: 99,
+  tenant: 'acme',
+  eventId: 'evt-1',
+  eventType: 'contact.created',
+  deliveryId: 'dlv_x',
+  destinationId: 'crm',
+  attempts: 3,
+  firstSeenMs: 1_234,
+  dueMs: 5_000,
+  hops: 0,
+  reason: 'http_503',
+  status: 503,
+};
 const place = {
   'eventdispatch-source-topic': 't',
   'eventdispatch-source-partition': '7',
@@ -145,16 +163,11 @@ describe('a retry', () => {
     expect(handover).toMatchObject({ to: 'retry', assignment: 7, sequence: 3, dueAtMs: 5_000, row });
     expect(String(Buffer.from(handover.value!))).toBe('the value');
     expect(textOf(handover)[0]).toEqual(['trace', '1']);
-    expect(Object.fromEntries(textOf(handover))).toEqual({
-      trace: '1',
-      ...identity,
-      ...place,
-      'eventdispatch-due': '5000',
-      'eventdispatch-hops': '0',
-    });
+    expect(handover.headers).toHaveLength(2);
+    expect(decodeRetryHeaders(handover.headers)).toEqual(waiting);
   });
 
-  test('of a retry names the source’s place, not the delay topic’s, and has each header once', () => {
+  test('of a retry names the source’s place, not the delay topic’s, and has its header once', () => {
     const first = retry(deliveryOf(recordInBatch()), entry, 5_000, row);
     const decoded = decodeRetryHeaders(first.headers) as RetryHeaders;
     const again = new OpenRecord(
@@ -171,15 +184,13 @@ describe('a retry', () => {
     const second = retry(delivery, { ...entry, reason: 'reset', status: 0 }, 9_000, row);
     expect(second).toMatchObject({ to: 'retry', assignment: 9, sequence: 0, dueAtMs: 9_000 });
     expect(second.headers).toHaveLength(first.headers.length + 1);
-    expect(Object.fromEntries(textOf(second))).toEqual({
-      own: 'x',
-      ...identity,
-      ...place,
-      'eventdispatch-attempts': '4',
-      'eventdispatch-reason': 'reset',
-      'eventdispatch-status': '0',
-      'eventdispatch-due': '9000',
-      'eventdispatch-hops': '0',
+    expect(textOf(second)[0]).toEqual(['own', 'x']);
+    expect(decodeRetryHeaders(second.headers)).toEqual({
+      ...waiting,
+      attempts: 4,
+      reason: 'reset',
+      status: 0,
+      dueMs: 9_000,
     });
   });
 
