@@ -7,7 +7,7 @@ import { METRICS, seriesNames } from '../../src/observability/metric-table.ts';
 import type { LabelValues, MetricDefinition } from '../../src/observability/metric-table.ts';
 import { runToEnd } from '../support/process.ts';
 import { temporaryDirectory } from '../support/temp.ts';
-import { prometheusProgram } from './prometheus-tools.ts';
+import { debianProgram } from '../support/debian-program.ts';
 import { dashboard, dashboardQueries, grafanaFile, ruleQueries } from './queries.ts';
 
 const queries = [...dashboardQueries(), ...ruleQueries()];
@@ -102,7 +102,7 @@ describe('the dashboard', () => {
   });
 });
 
-const promtool = prometheusProgram('promtool');
+const promtool = debianProgram('promtool', 'prometheus');
 
 describe.skipIf(promtool === null)('promtool', () => {
   const run = (...args: string[]): Promise<string> =>

@@ -11,7 +11,7 @@ import { createLaneCounters, LaneCounters } from '../../src/observability/lane-c
 import { laneSlots } from '../../src/observability/lane-slots.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import type { Metrics } from '../../src/observability/metrics.ts';
-import { prometheusProgram } from '../deployment/prometheus-tools.ts';
+import { debianProgram } from '../support/debian-program.ts';
 import { dashboardQueries, grafanaFile, ruleQueries } from '../deployment/queries.ts';
 import { freePort } from '../support/ports.ts';
 import { runToEnd, startChild } from '../support/process.ts';
@@ -32,8 +32,8 @@ interface PrometheusConfig {
   scrape_configs: { static_configs: { targets: string[] }[] }[];
 }
 
-const prometheus = prometheusProgram('prometheus');
-const promtool = prometheusProgram('promtool');
+const prometheus = debianProgram('prometheus', 'prometheus');
+const promtool = debianProgram('promtool', 'prometheus');
 
 describe.skipIf(prometheus === null || promtool === null)('a real Prometheus', () => {
   const lane = new LaneCounters(createLaneCounters(1));
