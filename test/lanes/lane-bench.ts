@@ -315,8 +315,15 @@ export function eventIdOf(assignment: number, sequence: number): string {
 }
 
 /** Headers of ours and the record's own, as text. */
+/** By their names; what the one header of a retry says, by the names it has in a dead letter. */
 export function headersOf({ headers }: Pick<Handover, 'headers'>): Record<string, string> {
-  return Object.fromEntries(headers.map(([name, value]) => [name, Buffer.from(value).toString()]));
+  const pairs = headers.flatMap(([name, value]): [string, string][] => {
+    const text = Buffer.from(value).toString();
+    if (name !== 'eventdispatch-retry') return [[name, text]];
+    const facts = Object.entries(JSON.parse(text) as Record<string, string | number>);
+    return facts.map(([fact, known]) => [`eventdispatch-${fact}`, String(known)]);
+  });
+  return Object.fromEntries(pairs);
 }
 
 function bucketOf(limit: RateLimit | null): TokenBucket | null {

@@ -104,17 +104,21 @@ export class Judge implements BrokerWitness, LedgerWitness {
       this.#exit(origin, '', 'bad_event', isAnswerLost);
       return;
     }
+    if (topic === DEAD_LETTERS) {
+      this.seen.deadLetters++;
+      const id = headers.find(([name]) => name === 'eventdispatch-delivery-id')?.[1];
+      if (id === undefined) this.accuse(`${place} does not tell its delivery`);
+      else this.#exit(origin, Buffer.from(id).toString(), 'dead_letter', isAnswerLost);
+      return;
+    }
     const retry = decodeRetryHeaders(headers);
     if ('problem' in retry) {
       this.accuse(`${place} has headers with a problem: ${retry.problem}`);
       return;
     }
-    if (topic === DEAD_LETTERS) this.seen.deadLetters++;
-    else if (origin.isHop) this.seen.hops++;
+    if (origin.isHop) this.seen.hops++;
     else this.seen.retries++;
-    const how = topic === DEAD_LETTERS ? 'dead_letter' : origin.isHop ? 'hop' : 'retry';
-    this.#exit(origin, retry.deliveryId, how, isAnswerLost);
-    if (topic === DEAD_LETTERS) return;
+    this.#exit(origin, retry.deliveryId, origin.isHop ? 'hop' : 'retry', isAnswerLost);
     this.#retries.set(place, retry);
     const twins = this.#twins.get(wordsOf(retry)) ?? [];
     this.#twins.set(wordsOf(retry), [...twins, { topic, partition, offset, hops: retry.hops }]);

@@ -52,7 +52,8 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Real
     command: javaCommand(),
     cwd: distribution,
     args: [
-      ...['-Xmx400m', '-XX:+UseSerialGC', `-Dquarkus.http.port=${port}`, '-Dquarkus.http.host=127.0.0.1'],
+      ...['-Xmx400m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
+      ...[`-Dquarkus.http.port=${port}`, '-Dquarkus.http.host=127.0.0.1'],
       ...authentication(options),
       ...['-jar', await runnerJar(distribution)],
     ],
