@@ -153,10 +153,9 @@ const hostile: fc.Arbitrary<RecordHeader[]> = fc.oneof(
       fc.boolean(),
     )
     .map(([retry, at, value, isDropped]) => {
-      const facts = factsOf(codec.encodeRetryHeaders(retry, []));
-      const name = Object.keys(facts)[at]!;
-      if (isDropped) delete facts[name];
-      else facts[name] = value;
+      const good = factsOf(codec.encodeRetryHeaders(retry, []));
+      const name = Object.keys(good)[at]!;
+      const facts = { ...good, [name]: isDropped ? undefined : value };
       // JSON.stringify makes 0 of −0.
       const json = JSON.stringify(facts);
       return saying(Object.is(value, -0) ? json.replace(`"${name}":0`, `"${name}":-0`) : json);
