@@ -17,7 +17,8 @@ const PREFIX = 'eventdispatch-';
  * node-rdkafka takes some microseconds for each header of a record that it reads or writes.
  */
 const RETRY = `${PREFIX}retry`;
-const RETRY_MAX_BYTES = 16 * 1024;
+/** More than all of its texts take at their longest, should JSON escape each of their bytes. */
+const RETRY_MAX_BYTES = 64 * 1024;
 /** The producer puts it before the name of a header whose value it carries as Base64; see `kafka/producer.ts`. */
 const BASE64_PREFIX = 'eventdispatch-base64.';
 

@@ -309,6 +309,12 @@ test('each value of ours owns exactly its bytes: posting a view would copy the p
   }
 });
 
+test('texts as long as they may be, of characters that JSON escapes, come back', () => {
+  const text = '\x01'.repeat(1_024);
+  const longest = { ...retry, tenant: text, eventId: text, eventType: text, reason: text };
+  expect(codec.decodeRetryHeaders(codec.encodeRetryHeaders(longest, []))).toEqual(longest);
+});
+
 test('a fraction of a millisecond never makes it due earlier', () => {
   const decoded = codec.decodeRetryHeaders(codec.encodeRetryHeaders({ ...retry, dueMs: 99.2 }, []));
   expect(decoded).toMatchObject({ dueMs: 100 });
