@@ -1,7 +1,7 @@
 /**
- * `npm run chaos -- --kills 20`: three dispatchers under kill -9, at random and at named points, zombies, a ledger
- * that dies, members that leave, a broker that can't be reached and one that is killed; judged over independent
- * histories by the checker. The seed is fixed; by hand it takes any, and more kills.
+ * The short form of `npm run chaos`: three dispatchers under kill -9, at random and at named points, a zombie, a ledger
+ * that dies, a member that leaves, a broker that can't be reached and one that is killed; judged over independent
+ * histories by the checker. The seed is fixed, one whose five steps have all of these; the long form takes any.
  */
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
@@ -12,10 +12,10 @@ import { runChaos } from '../chaos/chaos.ts';
 import { temporaryDirectory } from '../support/temp.ts';
 import { describeWithKafka } from '../support/with-real-parts.ts';
 
-const SEED = 41;
-const KILLS = 20;
-/** Some four minutes on two cores of its own. */
-const TIMEOUT_MS = 900_000;
+const SEED = 9;
+const KILLS = 5;
+/** A minute and a half on two cores of its own. */
+const TIMEOUT_MS = 600_000;
 
 describeWithKafka('chaos', () => {
   let verdict: Verdict;
@@ -29,8 +29,10 @@ describeWithKafka('chaos', () => {
       folder: path.join(folder.path, 'histories'),
       tell: (line) => told.push(line),
     });
-    await folder.remove();
     verdict = result.verdict;
+    // What was violated is to be looked into.
+    if (verdict.state === 'held') await folder.remove();
+    else console.info(`the histories are in ${folder.path}`);
     console.info([`chaos in ${result.seconds.toFixed(0)} s`, ...verdictLines(verdict)].join('\n'));
   }, TIMEOUT_MS);
 
