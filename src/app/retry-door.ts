@@ -3,7 +3,7 @@ import { SeenEvents } from '../duplicates/seen-events.ts';
 import type { Retries } from '../ingest/retries.ts';
 import { isHopNeeded } from '../retry/delay-choice.ts';
 import type { HandoverProducer } from '../retry/handover-producer.ts';
-import { decodeRetryHeaders, withHops } from '../retry/retry-headers.ts';
+import { decodeRetryHeaders, encodeRetryHeaders } from '../retry/retry-headers.ts';
 
 /** Longer than the longest delay, since a copy comes as late as what it is one of. */
 const REMEMBERED_MS = 48 * 3_600_000;
@@ -55,7 +55,7 @@ export class RetryDoor implements Retries {
   };
 
   hop: Retries['hop'] = ({ note, ...hop }) => {
-    const headers = withHops(hop.headers, note.hops + 1);
+    const headers = encodeRetryHeaders({ ...note, hops: note.hops + 1 }, hop.headers);
     this.#handovers.add({ ...hop, headers, to: 'retry', row: null });
   };
 }

@@ -1,17 +1,5 @@
 import type { RecordHeader } from '../domain/record.ts';
-
-/** What a record of a delay topic says of itself. */
-export interface RetryNote {
-  /** Where its event came from, whose mapping tells its tenant. */
-  readonly sourceTopic: string;
-  /** Not to be tried before this, Unix epoch milliseconds. */
-  readonly dueMs: number;
-  readonly deliveryId: string;
-  readonly destinationId: string;
-  readonly attempts: number;
-  /** How often it went from one delay topic to the next. */
-  readonly hops: number;
-}
+import type { RetryHeaders } from '../domain/retry-headers.ts';
 
 /** A record of a delay topic that has to wait in another one; its source record is admitted, and held until the broker's ack. */
 export interface Hop {
@@ -21,19 +9,19 @@ export interface Hop {
   readonly value: Uint8Array | null;
   readonly headers: readonly RecordHeader[];
   readonly dueAtMs: number;
-  readonly note: RetryNote;
+  readonly note: RetryHeaders;
 }
 
 /** How intake deals with records of delay topics. */
 export interface Retries {
   /** Null for headers that are no retry's. */
-  read(headers: readonly RecordHeader[]): RetryNote | null;
+  read(headers: readonly RecordHeader[]): RetryHeaders | null;
   /** Whether a record that its topic releases now waits in another one. */
   isHopNeeded(dueMs: number, nowMs: number): boolean;
   /**
    * Whether another record that says the same was read before, so that this one has nothing left to do.
    * @param isHop it has to wait in another topic; if not, it is tried.
    */
-  isCopy(note: RetryNote, isHop: boolean, assignment: number, offset: number): boolean;
+  isCopy(note: RetryHeaders, isHop: boolean, assignment: number, offset: number): boolean;
   hop(hop: Hop): void;
 }

@@ -94,13 +94,6 @@ function roundedUp(value: string | number): string | number {
   return typeof value === 'number' ? Math.ceil(value) : value;
 }
 
-/** The same headers, but for how often the record has hopped. */
-export function withHops(headers: readonly RecordHeader[], hops: number): RecordHeader[] {
-  const retry = decodeRetryHeaders(headers);
-  if ('problem' in retry) throw new Error(`no retry hops: ${retry.problem}`);
-  return encodeRetryHeaders({ ...retry, hops }, headers);
-}
-
 /**
  * The headers that a retry record had before it was one, with the values and the
  * names they had then: what its event is built from.

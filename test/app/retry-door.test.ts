@@ -66,9 +66,10 @@ describe('a record of a delay topic', () => {
 
   test('counts its hops, so that what it becomes is no copy of it', () => {
     const { door, added } = open();
-    const headers = encodeRetryHeaders(note, []);
+    const headers = encodeRetryHeaders(note, [['trace', Buffer.from('1')]]);
     door.hop({ assignment: 1, sequence: 0, key: null, value: null, headers, dueAtMs: note.dueMs, note });
     expect(added).toMatchObject([{ to: 'retry', row: null, dueAtMs: note.dueMs }]);
     expect(decodeRetryHeaders(added[0]!.headers)).toEqual({ ...note, hops: note.hops + 1 });
+    expect(added[0]!.headers.map(([name]) => name)).toEqual(['trace', 'eventdispatch-retry']);
   });
 });

@@ -1,6 +1,7 @@
 /**
- * Faults P4 and P5: the machine is short of something. Descriptors or local ports that run out are no fault of an endpoint:
- * nothing is charged, and all goes on when there are some again. A heap that is full ends the process as kill -9 does: nothing is lost.
+ * Faults P4 and P5: the machine is short of something. Descriptors or local ports that run out are no fault of an
+ * endpoint: nothing is charged, and all goes on when there are some again. A heap that is full ends the process as
+ * kill -9 does: nothing is lost.
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';

@@ -12,7 +12,9 @@ import { FlowGate, type LaneBounds } from '../../src/ingest/flow-gate.ts';
 import { Intake, type RecordSource } from '../../src/ingest/intake.ts';
 import type { KeptBounds } from '../../src/ingest/kept-retries.ts';
 import type { LaneFeed } from '../../src/ingest/lane-door.ts';
-import type { Hop, RetryNote } from '../../src/ingest/retries.ts';
+import type { Hop } from '../../src/ingest/retries.ts';
+import type { RetryHeaders } from '../../src/domain/retry-headers.ts';
+import { retryHeadersOf } from '../lanes/lane-parts.ts';
 import { LaneShares, type Shares } from '../../src/ingest/lane-shares.ts';
 import { Peek, type RecordProjection } from '../../src/ingest/peek.ts';
 import { TenantPartitions, type SplitTenant } from '../../src/ingest/tenant-partitions.ts';
@@ -207,9 +209,9 @@ export function retryRecordOf(
   return { ...recordOf(partition, offset, 'a', schemaId), timestamp, headers };
 }
 
-const NOTE = { sourceTopic: 'source', deliveryId: 'dlv', attempts: 1, hops: 0 };
+const NOTE = retryHeadersOf({ sourceTopic: 'source' });
 
-function readDue(headers: readonly RecordHeader[]): RetryNote | null {
+function readDue(headers: readonly RecordHeader[]): RetryHeaders | null {
   const { due, to } = Object.fromEntries(headers.map(([name, value]) => [name, String(value)]));
   return due === undefined ? null : { ...NOTE, destinationId: to ?? 'd', dueMs: Number(due) };
 }

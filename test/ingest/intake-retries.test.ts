@@ -5,6 +5,7 @@
  */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { retryHeadersOf } from '../lanes/lane-parts.ts';
 import { INVALID_REASONS } from '../../src/domain/outcome.ts';
 import type { KeptBounds } from '../../src/ingest/kept-retries.ts';
 import { IntakeBench, NOTHING_KEPT, recordOf, retryRecordOf } from './intake-fakes.ts';
@@ -68,14 +69,7 @@ describe('a record of a delay topic', () => {
         value: record.value,
         headers: [['due', Buffer.from(String(T0 + 5_000))]],
         dueAtMs: T0 + 5_000,
-        note: {
-          sourceTopic: 'source',
-          deliveryId: 'dlv',
-          destinationId: 'd',
-          attempts: 1,
-          hops: 0,
-          dueMs: T0 + 5_000,
-        },
+        note: retryHeadersOf({ sourceTopic: 'source', dueMs: T0 + 5_000 }),
       },
     ]);
     const { frontier } = bench.assignments.find('t', 0)!;

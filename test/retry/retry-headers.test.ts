@@ -361,10 +361,3 @@ test('where a record was moved from stays with its retries, and is none of its o
   expect(twice).toHaveLength(once.length);
   expect(shown(codec.originalHeaders(twice))).toEqual(shown([['own', Buffer.from('x')]]));
 });
-
-test('a hop changes how often it has hopped, and nothing else', () => {
-  const original: RecordHeader[] = [['trace', Buffer.from('1')]];
-  const hopped = codec.withHops(codec.encodeRetryHeaders(retry, original), retry.hops + 1);
-  expect(codec.decodeRetryHeaders(hopped)).toEqual({ ...retry, hops: retry.hops + 1 });
-  expect(codec.originalHeaders(hopped)).toEqual(original);
-});
