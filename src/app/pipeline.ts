@@ -94,7 +94,9 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
   const { config, notices, delayTopics } = parts;
   const assignments = new Assignments((topic) => delayTopics.get(topic) ?? null);
   const door = openDoor(parts, assignments);
-  const { settler, batcher, handovers, retryDoor } = openSettling(parts, assignments, door.admission);
+  const { settler, batcher, handovers, retryDoor } = openSettling(parts, assignments, door.admission, () =>
+    lease.isHeld(systemClock.monotonicMs()),
+  );
   const recover: OwnershipOptions['recover'] = (partitions) => recoverFor(parts, consumer, partitions);
   const lanes = await openLanes(parts, {
     onSettled: (lane, settled) => {
@@ -284,7 +286,12 @@ interface Settling {
   readonly retryDoor: RetryDoor;
 }
 
-function openSettling(parts: PipelineParts, assignments: Assignments, admission: Admission): Settling {
+function openSettling(
+  parts: PipelineParts,
+  assignments: Assignments,
+  admission: Admission,
+  isOwner: () => boolean,
+): Settling {
   const { kafka, ledger } = parts.config;
   const batcher = new LedgerBatcher({
     sink: parts.ledger,
@@ -309,6 +316,7 @@ function openSettling(parts: PipelineParts, assignments: Assignments, admission:
       return assignment === undefined ? null : assignment.partition % parts.delayPartitions;
     },
     clock: systemClock,
+    isOwner,
     onDurable: (handover) => {
       settler.onHandoverAck(handover);
       parts.notices.handedOver?.(handover.to, handover.to === 'retry' && handover.row === null);

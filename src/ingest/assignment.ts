@@ -63,6 +63,15 @@ export class Assignment implements TopicPartition {
     this.#asked.push({ offset, records: this.frontier.passed });
   }
 
+  /**
+   * The broker has taken a commit of this process from an earlier epoch of the partition, later than the offset
+   * this epoch began with was read. What is before it is settled all the same, so nothing lower is committed.
+   */
+  onCommittedBefore(offset: number): void {
+    this.committed = Math.max(this.committed, offset);
+    this.commitRequested = Math.max(this.commitRequested, offset);
+  }
+
   onCommitted(offset: number): void {
     this.committed = Math.max(this.committed, offset);
     while (this.#asked[0] !== undefined && this.#asked[0].offset <= offset) {

@@ -82,7 +82,7 @@ export class Committer {
   #ask(): void {
     const offsets: TopicPartitionOffset[] = [];
     for (const assignment of this.#assignments.all()) {
-      const offset = assignment.frontier.position;
+      const offset = Math.max(assignment.frontier.position, assignment.committed);
       if (offset < 0) continue;
       assignment.onCommitAsked(offset);
       offsets.push({ topic: assignment.topic, partition: assignment.partition, offset });
@@ -129,8 +129,9 @@ export class Committer {
     }
     for (const { topic, partition, offset } of offsets) {
       const assignment = this.#assignments.find(topic, partition);
-      if (assignment === undefined || offset > assignment.commitRequested) continue;
-      assignment.onCommitted(offset);
+      if (assignment === undefined) continue;
+      if (offset > assignment.commitRequested) assignment.onCommittedBefore(offset);
+      else assignment.onCommitted(offset);
     }
   }
 
@@ -151,11 +152,19 @@ export class Committer {
     return this.#asked > this.#answered;
   }
 
-  /** Commits these and waits until the broker has acknowledged them all, or the time is up. */
-  async commitAll(assignments: readonly Assignment[], timeoutMs: number): Promise<boolean> {
+  /**
+   * Commits these and waits until the broker has acknowledged them all, or the time is up.
+   * @param inDoubtMs how long in all a commit is waited for that is out: answered after the partition has another
+   * owner, it would show that owner's commits going back.
+   */
+  async commitAll(
+    assignments: readonly Assignment[],
+    timeoutMs: number,
+    inDoubtMs = timeoutMs,
+  ): Promise<boolean> {
     for (let waitedMs = 0; ; waitedMs += SETTLE_CHECK_MS) {
       if (assignments.every((a) => a.committed >= a.frontier.position)) return true;
-      if (waitedMs >= timeoutMs) return false;
+      if (waitedMs >= (this.#isOut ? inDoubtMs : timeoutMs)) return false;
       if (waitedMs % SETTLE_ASK_MS === 0) this.tick(assignments);
       await new Promise((resolve) => setTimeout(resolve, SETTLE_CHECK_MS));
     }

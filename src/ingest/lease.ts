@@ -47,6 +47,14 @@ export class Lease {
     return this.#state === 'lapsed';
   }
 
+  /**
+   * Whether this process owns its partitions as far as it can know. False earlier than `hasLapsed` is true:
+   * after a standstill timers and messages of other threads may be heard before the next poll.
+   */
+  isHeld(nowMs: number): boolean {
+    return this.#state === 'held' && nowMs - this.#polledMs <= LEASE_MS;
+  }
+
   /** A poll has come back. */
   onPoll(nowMs: number): void {
     const stoodStillMs = nowMs - this.#polledMs;

@@ -7,6 +7,7 @@ import type { Committer } from './committer.ts';
 
 const CHECK_MS = 10;
 const COMMIT_TIMEOUT_MS = 3_000;
+const COMMIT_IN_DOUBT_MS = 10_000;
 const RECOVER_RETRY_MS = 500;
 
 export interface OwnershipOptions {
@@ -148,7 +149,7 @@ export class Ownership {
     }
     if (!this.#options.hasLapsed()) {
       await this.drain(revoked, this.#options.revokeDeadlineMs);
-      await this.#options.committer.commitAll(revoked, COMMIT_TIMEOUT_MS);
+      await this.#options.committer.commitAll(revoked, COMMIT_TIMEOUT_MS, COMMIT_IN_DOUBT_MS);
     }
     for (const assignment of revoked) this.#options.assignments.end(assignment);
     this.#options.onEnd(revoked);

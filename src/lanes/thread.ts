@@ -34,10 +34,15 @@ const USER_AGENT = 'EventDispatch/1';
 export function runLane(task: LaneTask): Promise<void> {
   if (isMainThread) throw new Error('a lane runs in a worker thread, not on the main thread');
   const { lane, client, counters } = composeLane(task);
+  let tick: NodeJS.Immediate | undefined;
   const ticker = setInterval(() => {
     counters.add(laneSlots.heartbeat);
     counters.set(laneSlots.busySeconds, performance.eventLoopUtilization().active / 1000);
-    lane.tick();
+    // Timers come before sockets in a turn of the loop. After a standstill an answer that has long come would be
+    // judged late before it is read, so deadlines are looked at when what is there has been read.
+    tick = setImmediate(() => {
+      lane.tick();
+    });
   }, TICK_MS);
   return new Promise((resolve, reject) => {
     task.port.on('message', (message: ToLane) => {
@@ -46,6 +51,7 @@ export function runLane(task: LaneTask): Promise<void> {
         return;
       }
       clearInterval(ticker);
+      clearImmediate(tick);
       task.port.close();
       client.destroy().then(resolve, reject);
     });

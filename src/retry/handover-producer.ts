@@ -47,6 +47,11 @@ export interface HandoverOptions {
   /** The partition that a retry goes to, that of its record; null when its assignment has ended. */
   partitionOf(assignment: number): number | null;
   readonly clock: Clock;
+  /**
+   * False while the partitions may be another process's, which then tries their deliveries itself: nothing is
+   * offered, and what waits is offered later, or let go with its assignment.
+   */
+  isOwner(): boolean;
   /** The broker has it; from now on its row is true. */
   onDurable(handover: Pick<HandoverRecord, 'to' | 'assignment' | 'sequence' | 'row'>): void;
   onFailure(topic: string, message: string): void;
@@ -63,7 +68,7 @@ export interface HandoverOptions {
  * A retry goes to the delay topic that fits what is left to its due time when it
  * is offered, so each topic's records are appended in the order of their due
  * times. One whose assignment has ended is let go, since the next owner reads its
- * record again.
+ * record again. While nobody can say whose its partition is, it waits for that.
  */
 export class HandoverProducer {
   readonly stats: HandoverStats = {
@@ -103,6 +108,10 @@ export class HandoverProducer {
     const partition = handover.to === 'retry' ? this.#options.partitionOf(handover.assignment) : null;
     if (handover.to === 'retry' && partition === null) {
       this.#letGo(handover);
+      return;
+    }
+    if (!this.#options.isOwner()) {
+      this.#later(handover);
       return;
     }
     const topic = this.#topicFor(handover);

@@ -108,6 +108,7 @@ describeWithKafka('members that come and go', (kafka) => {
     const MAX_IN_FLIGHT = 4;
     const WHO = 'x-process';
     const REVOKE_DEADLINE_MS = 60_000;
+    const ATTEMPT_TIMEOUT_MS = 4_000;
     let scenario: Scenario;
     let events: ProducedEvent[];
     let zombie: DispatcherProcess;
@@ -121,6 +122,8 @@ describeWithKafka('members that come and go', (kafka) => {
     /** What the receiver had and the ledger not when the zombie was stopped. */
     let unacknowledged = 0;
     let refusedCommits = 0;
+    /** Deliveries the zombie was about to write to a socket when it was stopped, by its own ledger rows. */
+    let begun: ReadonlySet<string>;
 
     beforeAll(async () => {
       scenario = await Scenario.open({
@@ -157,6 +160,7 @@ describeWithKafka('members that come and go', (kafka) => {
       assignedAgainUs = loggedUs('partitions_assigned');
       refusedCommits = await zombie.metric('eventdispatch_commits_total', { result: 'failed' });
       requests = await scenario.receiver.requests('crm');
+      begun = await begunBefore(stoppedUs);
       await heir.stop();
       await zombie.stop();
     });
@@ -164,14 +168,12 @@ describeWithKafka('members that come and go', (kafka) => {
 
     it('was stopped with work in its lanes', () => {
       expect(queuedWhenStopped).toBeGreaterThan(1_000);
+      expect(continuedUs - stoppedUs).toBeGreaterThan(1_000 * ATTEMPT_TIMEOUT_MS);
       expect(continuedUs - stoppedUs).toBeGreaterThan(6_000_000);
     });
 
-    it('sends nothing between its return and its next assignment, owning nothing then', () => {
-      const stolen = requests.filter(
-        (request) =>
-          by(request) === 'zombie' && request.wallUs > continuedUs && request.wallUs < assignedAgainUs,
-      );
+    it('begins to send nothing between its return and its next assignment, owning nothing then', () => {
+      const stolen = requests.filter((request) => isBeforeAssigned(request) && !begun.has(idOf(request)));
       const afterMs = Math.round((assignedAgainUs - continuedUs) / 1000);
       console.info(
         `${stolen.length} sent; commits refused: ${refusedCommits}; assigned again after ${afterMs} ms`,
@@ -189,7 +191,8 @@ describeWithKafka('members that come and go', (kafka) => {
     it('repeats at most what was in flight or not in the ledger when it was stopped', () => {
       const repeated = requests.length - new Set(requests.map(idOf)).size;
       console.info(`repeated ${repeated}; not in the ledger when it was stopped: ${unacknowledged}`);
-      expect(repeated).toBeLessThanOrEqual(unacknowledged);
+      const allowed = unacknowledged + requests.filter(isBeforeAssigned).length;
+      expect(repeated, repeatsByTime().join('\n')).toBeLessThanOrEqual(allowed);
     });
 
     it('loses nothing', () => {
@@ -202,6 +205,23 @@ describeWithKafka('members that come and go', (kafka) => {
         await kafka.endOffsets(scenario.topic),
       );
     });
+
+    /** Who sent what is there twice, and when: seconds since the zombie was stopped. */
+    function repeatsByTime(): string[] {
+      const firsts = new Map<string, ReceivedRequest>();
+      const lines = [`continued ${sinceStop(continuedUs)}, assigned again ${sinceStop(assignedAgainUs)}`];
+      for (const request of requests) {
+        const first = firsts.get(idOf(request));
+        if (first === undefined) firsts.set(idOf(request), request);
+        else
+          lines.push(`${by(first)} ${sinceStop(first.wallUs)}, ${by(request)} ${sinceStop(request.wallUs)}`);
+      }
+      return lines;
+    }
+
+    function sinceStop(wallUs: number): string {
+      return ((wallUs - stoppedUs) / 1e6).toFixed(3);
+    }
 
     /** What was in flight when the zombie was stopped is recorded, too, once the receiver has come round to it. */
     async function receivedInAll(): Promise<number> {
@@ -222,6 +242,8 @@ describeWithKafka('members that come and go', (kafka) => {
         url: scenario.receiver.url('crm'),
         headers: { [WHO]: name },
         maxInFlight: MAX_IN_FLIGHT,
+        // Long over for what is in flight when the zombie continues, whose answers have come by then.
+        timeout: `${ATTEMPT_TIMEOUT_MS}ms`,
       };
       return scenario.startDispatcher({ destinations: [destination] });
     }
@@ -238,6 +260,19 @@ describeWithKafka('members that come and go', (kafka) => {
 
     function by({ headers }: ReceivedRequest): string | undefined {
       return headers?.[WHO];
+    }
+
+    /** Sent by the zombie while it owned nothing. */
+    function isBeforeAssigned(request: ReceivedRequest): boolean {
+      return by(request) === 'zombie' && request.wallUs > continuedUs && request.wallUs < assignedAgainUs;
+    }
+
+    async function begunBefore(wallUs: number): Promise<ReadonlySet<string>> {
+      const rows = await scenario.ledger.query<{ id: string }>(
+        `SELECT delivery_id AS id FROM attempts WHERE attempted_at <= fromUnixTimestamp64Milli({ms: Int64})`,
+        { ms: Math.floor(wallUs / 1_000) },
+      );
+      return new Set(rows.map(({ id }) => id));
     }
 
     async function deliveredInLedger(): Promise<number> {

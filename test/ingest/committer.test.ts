@@ -189,8 +189,8 @@ describe('epochs', () => {
     expect(broker.asked).toEqual([[at(2)]]);
   });
 
-  test('an answer to an old one does not pass for the new one’s', () => {
-    const { assignments, committer } = open();
+  test('what an old one has committed late, the new one does not take back', () => {
+    const { assignments, broker, committer } = open();
     const old = assignments.begin(at(0));
     finish(old, 99);
     committer.tick();
@@ -198,10 +198,13 @@ describe('epochs', () => {
     const fresh = assignments.begin(at(0));
     finish(fresh, 50);
     committer.answer(null, [at(100)]);
-    expect(fresh.committed).toBe(-1);
     committer.tick();
-    committer.answer(null, [at(51)]);
-    expect(fresh.committed).toBe(51);
+    committer.affirm(() => undefined);
+    committer.answer(null, [at(100)]);
+    expect(broker.asked).toEqual([[at(100)], [at(100)]]);
+    finish(fresh, 99, 100);
+    committer.tick();
+    expect(broker.asked.at(-1)).toEqual([at(101)]);
   });
 });
 
@@ -234,6 +237,31 @@ describe('commitAll', () => {
     const all = committer.commitAll([a], 100);
     await vi.advanceTimersByTimeAsync(200);
     expect(await all).toBe(false);
+  });
+
+  test('waits longer for one that is out, whose answer the next owner of the partition may otherwise see come', async () => {
+    const { assignments, committer } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    const all = committer.commitAll([a], 100, 1_000);
+    await vi.advanceTimersByTimeAsync(900);
+    committer.answer(null, [at(2)]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await all).toBe(true);
+  });
+
+  test('and no longer than that, nor for one that was refused', async () => {
+    const { assignments, committer } = open();
+    const a = assignments.begin(at(0));
+    finish(a, 1);
+    const inDoubt = committer.commitAll([a], 100, 1_000);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(await inDoubt).toBe(false);
+    committer.answer('refused', [at(2)]);
+    let isOver = false;
+    void committer.commitAll([a], 0, 1_000).then(() => (isOver = true));
+    await vi.advanceTimersByTimeAsync(50);
+    expect(isOver).toBe(true);
   });
 
   test('has nothing to wait for where nothing was admitted', async () => {

@@ -83,6 +83,14 @@ describe('a lease', () => {
   });
 });
 
+test('a standstill that no poll has told of yet is known by the time', () => {
+  const { lease } = new Bench(0);
+  expect(lease.isHeld(LEASE_MS)).toBe(true);
+  expect([lease.isHeld(LEASE_MS + 1), lease.hasLapsed]).toEqual([false, false]);
+  lease.onPoll(LEASE_MS + 1);
+  expect(lease.isHeld(LEASE_MS + 1)).toBe(false);
+});
+
 describe('whatever happens', () => {
   const steps = fc.array(
     fc.oneof(

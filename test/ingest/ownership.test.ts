@@ -159,7 +159,7 @@ describe('giving up', () => {
     assignment!.frontier.release(assignment!.frontier.admit(1));
     process.isAnswering = false;
     process.ownership.onRevoke([here]);
-    await vi.advanceTimersByTimeAsync(DEADLINE_MS + 4_000);
+    await vi.advanceTimersByTimeAsync(DEADLINE_MS + 11_000);
     expect(process.log.slice(-2)).toEqual(['end t/0 (ended)', 'unassign t/0']);
   });
 

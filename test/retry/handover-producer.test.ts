@@ -71,6 +71,7 @@ class Bench {
   readonly clock = new ManualClock();
   /** Of assignments that have not ended. */
   readonly partitions = new Map([[1, 5]]);
+  isOwner = true;
   readonly producer = new HandoverProducer({
     producer: this.broker,
     topics: { dead_letter: 'dlq', bad_event: 'bad' },
@@ -80,6 +81,7 @@ class Bench {
     ]),
     partitionOf: (assignment) => this.partitions.get(assignment) ?? null,
     clock: this.clock,
+    isOwner: () => this.isOwner,
     onDurable: ({ assignment, sequence, row }) =>
       this.durable.push(`${assignment}/${sequence}${row === null ? '' : ` ${String(row)}`}`),
     onFailure: (topic, message) => this.failures.push(`${topic}: ${message}`),
@@ -160,6 +162,33 @@ describe('one hand-over', () => {
     expect([broker.offers, durable]).toEqual([3, ['1/1']]);
     expect(failures).toEqual(['dlq: code -192', 'dlq: code -1']);
     expect(producer.stats.deadLetters).toEqual({ produced: 1, failed: 2, pending: 0 });
+  });
+});
+
+describe('while the partitions may be another process’s', () => {
+  test('nothing is offered; what waits goes once they are known to be its own', () => {
+    const bench = new Bench();
+    bench.isOwner = false;
+    bench.producer.add(handover(1, { to: 'retry' }));
+    bench.producer.add(handover(2));
+    vi.advanceTimersByTime(10_000);
+    expect(bench.broker.offers).toBe(0);
+    expect(bench.producer.stats.pendingRecords).toBe(2);
+    bench.isOwner = true;
+    vi.advanceTimersByTime(1_000);
+    bench.broker.answerAll();
+    expect(bench.durable).toEqual(['1/1', '1/2']);
+    expect(bench.failures).toEqual([]);
+  });
+
+  test('a retry goes with its assignment, whose next owner tries it', () => {
+    const bench = new Bench();
+    bench.isOwner = false;
+    bench.producer.add(handover(1, { to: 'retry' }));
+    bench.partitions.clear();
+    vi.advanceTimersByTime(1_000);
+    expect([bench.broker.offers, bench.producer.stats.pendingRecords]).toEqual([0, 0]);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 

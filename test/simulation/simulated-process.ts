@@ -80,6 +80,7 @@ export class SimulatedProcess extends Owner {
   readonly #settler: Settler<Settled>;
   readonly #committer: Committer;
   readonly #ownership: Ownership;
+  readonly #lease: Lease;
   readonly #retryDoor: RetryDoor;
   readonly #intake: Intake;
   /** By the ids of assignments. */
@@ -138,6 +139,7 @@ export class SimulatedProcess extends Owner {
     });
     this.#committer = new parts.Committer(this.member, this.#assignments, () => undefined);
     const lease = this.#openLease();
+    this.#lease = lease;
     this.#retryDoor = new RetryDoor(handovers, time);
     this.#intake = new parts.Intake(this.#intakeOptions(lease, this.#retryDoor));
     this.#ownership = new parts.Ownership(this.#ownershipOptions(lease));
@@ -174,6 +176,7 @@ export class SimulatedProcess extends Owner {
         return assignment === undefined ? null : assignment.partition % PARTITIONS;
       },
       clock: time,
+      isOwner: () => this.#lease.isHeld(time.nowMs),
       onDurable: (handover) => {
         this.#settler.onHandoverAck(handover);
       },
