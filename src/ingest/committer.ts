@@ -44,13 +44,16 @@ export class Committer {
     this.#onFailure = onFailure;
   }
 
-  /** Asks to commit every frontier that moved since it was last asked for, unless a commit is out. */
+  /**
+   * Asks to commit every frontier that moved since it was last asked for, unless a commit is out. Not those that have
+   * ended: of a member that was evicted and has joined again the broker takes commits for any partition.
+   */
   tick(assignments: Iterable<Assignment> = this.#assignments.all()): void {
     if (this.#isOut) return;
     const offsets: TopicPartitionOffset[] = [];
     for (const assignment of assignments) {
       const offset = assignment.frontier.position;
-      if (offset <= assignment.commitRequested) continue;
+      if (assignment.state === 'ended' || offset <= assignment.commitRequested) continue;
       assignment.onCommitAsked(offset);
       offsets.push({ topic: assignment.topic, partition: assignment.partition, offset });
     }
@@ -153,7 +156,7 @@ export class Committer {
   }
 
   /**
-   * Commits these and waits until the broker has acknowledged them all, or the time is up.
+   * Commits these and waits until the broker has acknowledged all that have not ended, or the time is up.
    * @param inDoubtMs how long in all a commit is waited for that is out: answered after the partition has another
    * owner, it would show that owner's commits going back.
    */
@@ -163,7 +166,7 @@ export class Committer {
     inDoubtMs = timeoutMs,
   ): Promise<boolean> {
     for (let waitedMs = 0; ; waitedMs += SETTLE_CHECK_MS) {
-      if (assignments.every((a) => a.committed >= a.frontier.position)) return true;
+      if (assignments.every((a) => a.state === 'ended' || a.committed >= a.frontier.position)) return true;
       if (waitedMs >= (this.#isOut ? inDoubtMs : timeoutMs)) return false;
       if (waitedMs % SETTLE_ASK_MS === 0) this.tick(assignments);
       await new Promise((resolve) => setTimeout(resolve, SETTLE_CHECK_MS));

@@ -87,9 +87,10 @@ export class Ownership {
       .catch(tell);
   }
 
-  /** Waits until nothing of these is open, flushing the ledger as it goes; false at the deadline. */
+  /** Waits until nothing of these is open, but for what has ended, flushing the ledger as it goes; false at the deadline. */
   async drain(assignments: readonly Assignment[], deadlineMs: number): Promise<boolean> {
-    const isDone = (): boolean => assignments.every((assignment) => assignment.frontier.open === 0);
+    const isDone = (): boolean =>
+      assignments.every(({ state, frontier }) => state === 'ended' || frontier.open === 0);
     let flushing = false;
     for (let waitedMs = 0; !isDone(); waitedMs += CHECK_MS) {
       if (waitedMs >= deadlineMs) return false;

@@ -264,6 +264,19 @@ describe('commitAll', () => {
     expect(isOver).toBe(true);
   });
 
+  test('leaves out what has ended meanwhile: the broker would take it, and set back what the next owner has committed', async () => {
+    const { assignments, broker, committer } = open();
+    const [lost, kept] = [assignments.begin(at(0)), assignments.begin(at(0, 1))];
+    finish(lost, 1);
+    finish(kept, 1);
+    assignments.end(lost);
+    const all = committer.commitAll([lost, kept], 1_000);
+    committer.answer(null, [at(2, 1)]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await all).toBe(true);
+    expect(broker.asked).toEqual([[at(2, 1)]]);
+  });
+
   test('has nothing to wait for where nothing was admitted', async () => {
     const { assignments, committer } = open();
     expect(await committer.commitAll([assignments.begin(at(0))], 100)).toBe(true);

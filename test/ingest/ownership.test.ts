@@ -163,6 +163,16 @@ describe('giving up', () => {
     expect(process.log.slice(-2)).toEqual(['end t/0 (ended)', 'unassign t/0']);
   });
 
+  test('a drain does not wait for what has ended: it is another’s', async () => {
+    const process = new Process({ hasLapsed: () => true });
+    const [assignment] = await process.own(here);
+    assignment!.frontier.admit(5);
+    const drained = process.ownership.drain([assignment!], DEADLINE_MS);
+    process.ownership.onRevoke([here]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await drained).toBe(true);
+  });
+
   test('drops at once what was lost while the process stood still, and commits nothing', async () => {
     const process = new Process({ hasLapsed: () => true });
     await process.own(here);

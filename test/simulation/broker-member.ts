@@ -8,6 +8,7 @@ import { placeOf, type FakeBroker, type StoredRecord } from './fake-broker.ts';
 import type { Owner } from './virtual-time.ts';
 
 const IDLE_POLL_MS = 300;
+const HEARTBEAT_MS = 3_000;
 
 type PollCallback = (error: string | null, records: readonly SourceRecord[]) => void;
 type AckCallback = (error: (Error & { readonly code: number }) | null) => void;
@@ -72,6 +73,8 @@ export class BrokerMember {
   /** Heard of at the next heartbeat: then all it had is lost, and it joins again. */
   onEvicted(): void {
     this.isMember = false;
+    const { time, faults } = this.#broker;
+    this.#lastGroupEventMs = Math.max(this.#lastGroupEventMs, time.nowMs + faults.latencyMs(HEARTBEAT_MS));
     if (this.given.length > 0) this.askToGiveUp();
     else
       this.#tell(() => {

@@ -5,6 +5,7 @@ import type { Assignments } from '../../src/ingest/assignments.ts';
 import type { Committer } from '../../src/ingest/committer.ts';
 import type { Intake } from '../../src/ingest/intake.ts';
 import type { Lease } from '../../src/ingest/lease.ts';
+import type { Ownership } from '../../src/ingest/ownership.ts';
 import type { LedgerBatcher } from '../../src/ledger/batcher.ts';
 import type { HandoverProducer } from '../../src/retry/handover-producer.ts';
 import type { Settler } from '../../src/settle/settler.ts';
@@ -43,6 +44,20 @@ export const PLANTED: readonly (readonly [what: string, parts: () => Promise<Par
   [
     'goes on committing for epochs that have ended',
     () => assignmentsWith(['this.#byId.delete(assignment.id);', '']),
+  ],
+  [
+    'commits what has ended while it leaves',
+    async () => ({
+      ...(await variantOf<{ Committer: typeof Committer }>(
+        'ingest/committer.ts',
+        ["assignment.state === 'ended' || offset", 'offset'],
+        ["a.state === 'ended' || ", ''],
+      )),
+      ...(await variantOf<{ Ownership: typeof Ownership }>('ingest/ownership.ts', [
+        "state === 'ended' || ",
+        '',
+      ])),
+    }),
   ],
   [
     'sends without asking for its lease',

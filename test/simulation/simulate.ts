@@ -183,13 +183,14 @@ class Simulation implements World {
     });
   }
 
-  /** SIGSTOP, and SIGCONT some seconds later. */
+  /** SIGSTOP, and SIGCONT some seconds later; now and then a SIGTERM waits by then. */
   #stop(process: SimulatedProcess): void {
     process.state = 'stopped';
     this.#counts.stops++;
     this.broker.onSilent(process.member);
     this.time.at(this.faults.random.between(500, 12_000), null, () => {
       this.time.resume(process);
+      if (this.faults.random.chance(0.5)) this.#leave(process);
     });
   }
 

@@ -61,7 +61,7 @@ export interface World {
 const COMMIT_INTERVAL_MS = 700;
 const LANE_TICK_MS = 50;
 const REVOKE_DEADLINE_MS = 2_000;
-const DRAIN_DEADLINE_MS = 3_000;
+const DRAIN_DEADLINE_MS = 10_000;
 const COMMIT_TIMEOUT_MS = 2_000;
 const BOUNDS = { maxRecords: 12, maxBytes: 1_000_000 };
 const LEDGER_BOUNDS = { batchMaxRows: 20, batchMaxBytes: 100_000, batchMaxAgeMs: 150 };
