@@ -53,6 +53,8 @@ export const limits = {
   rekeyPendingBytes: 16 * 1024 * 1024,
   /** Old generation of a lane thread's heap: at this the thread dies, before the process does. */
   laneHeapMb: 1024,
+  /** Half of a lane thread's young generation, from its start. V8 lets it grow to no more than this by default. */
+  laneSemiSpaceMb: 16,
   /** A lane thread whose event loop has not turned for so long is replaced. */
   laneStallMs: 10_000,
   /** Lanes addressable by the frontier's one-byte column. */
