@@ -58,7 +58,8 @@ program
   .command('retry-storm')
   .description('half of the destinations answer 503 for a while, then heal')
   .option('--seconds <n>', 'how long the storm lasts', positiveInteger, 120)
-  .option('--rate <n>', 'events per second of all tenants together', positiveInteger, 2_000)
+  // As above: from some hundred on, the parts around the dispatcher need more in a storm than two cores have left.
+  .option('--rate <n>', 'events per second of all tenants together', positiveInteger, 400)
   .option('--lanes <n>', 'worker threads of the dispatcher', positiveInteger, 1)
   .option('--json <file>', 'also write the figures here')
   .action(async ({ json, ...options }: RetryStormOptions & JsonOption) => {

@@ -14,6 +14,7 @@ import type { SeenEvents } from '../duplicates/seen-events.ts';
 import { FairInbox } from '../schedule/fair-inbox.ts';
 import { BatchReader } from './batch-reader.ts';
 import { BatchRepacker } from './batch-repacker.ts';
+import { DecodingTurns } from './decoding-turns.ts';
 import { Delivery } from './delivery.ts';
 import type { EventReader } from './event-reader.ts';
 import { badEvent } from './handovers.ts';
@@ -26,17 +27,6 @@ import { hasEnded, recoveredOf } from './recovered.ts';
 import type { Tenant, Tenants } from './tenants.ts';
 import type { TenantLoad } from './tenant-load.ts';
 
-/**
- * Records are decoded while fewer deliveries than this wait for their turn, those of slow destinations left out. What
- * is ahead stays packed, since a thousand decoded events that wait are a thousand
- * objects the garbage collector copies from generation to generation.
- */
-const WAITING_DELIVERIES = 128;
-/**
- * How many records a tick decodes whatever waits, so that tenants whose
- * destinations are slow hold up the others of their lane for a moment only.
- */
-const RECORDS_PER_TICK = 256;
 /** Bytes a tenant may take in its turn: several usual records. */
 const QUANTUM_BYTES = 4_096;
 /** What is left of more batches than this is put into one of its own. */
@@ -77,6 +67,7 @@ export class Lane {
   #inboxBytes = 0;
   #openRecords = 0;
   #openBytes = 0;
+  readonly #turns: DecodingTurns;
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -84,6 +75,11 @@ export class Lane {
       quantumBytes: QUANTUM_BYTES,
       tenantWeight: () => 1,
       weights: { classes: options.weights, priorities: PRIORITY_WEIGHTS },
+    });
+    const { counters } = options;
+    this.#turns = new DecodingTurns({
+      waiting: () => counters.get(laneSlots.queuedDeliveries) - counters.get(laneSlots.backloggedDeliveries),
+      takeNext: () => this.#takeNextRecord(),
     });
   }
 
@@ -113,7 +109,7 @@ export class Lane {
   tick(): void {
     const { client, clock, counters, outbox } = this.#options;
     client.tick(clock.monotonicMs());
-    for (let i = 0; i < RECORDS_PER_TICK && this.#takeNextRecord(); i++);
+    this.#turns.tick();
     counters.set(laneSlots.openRecords, this.#openRecords);
     counters.set(laneSlots.openBytes, this.#openBytes);
     counters.set(laneSlots.connections, client.inFlight);
@@ -197,10 +193,7 @@ export class Lane {
 
   /** Decodes what there is work for. To be called when deliveries have left. */
   takeRecords(): void {
-    const { counters } = this.#options;
-    const waiting = (): number =>
-      counters.get(laneSlots.queuedDeliveries) - counters.get(laneSlots.backloggedDeliveries);
-    while (waiting() < WAITING_DELIVERIES && this.#takeNextRecord());
+    this.#turns.take();
   }
 
   /** @returns false when nothing may be decoded now. */
