@@ -43,7 +43,10 @@ export class DecodingTurns {
   take(): void {
     const { waiting, takeNext } = this.#decoding;
     for (let taken = 0; taken < RECORDS_PER_TURN; taken++) {
-      if (waiting() >= WAITING_DELIVERIES && this.#unasked-- <= 0) return;
+      if (waiting() >= WAITING_DELIVERIES) {
+        if (this.#unasked === 0) return;
+        this.#unasked--;
+      }
       if (takeNext()) continue;
       this.#unasked = 0;
       return;

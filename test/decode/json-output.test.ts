@@ -138,7 +138,7 @@ describe('what is written one after the other', () => {
     ['growing forgets', 'this.#bytes.copy(grown, 0, 0, this.#length)', ''],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
     expect(
-      fc.check(concatenation(await load([from, to])), { numRuns: 3_000, endOnFailure: true }).failed,
+      fc.check(concatenation(await load([from, to])), { seed: 1, numRuns: 3_000, endOnFailure: true }).failed,
     ).toBe(true);
   });
 

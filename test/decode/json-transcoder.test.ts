@@ -72,7 +72,7 @@ describe('any record of any schema', () => {
       from,
       to,
     ]);
-    expect(fc.check(agreement(buggy), { numRuns: 5_000, endOnFailure: true }).failed).toBe(true);
+    expect(fc.check(agreement(buggy), { seed: 1, numRuns: 5_000, endOnFailure: true }).failed).toBe(true);
   });
 
   it('however its writer laid out blocks', () => {

@@ -110,7 +110,7 @@ describe('every end has one verdict', () => {
     ],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
     const { classify: buggy } = await variantOf<{ classify: Classify }>('deliver/classify.ts', [from, to]);
-    expect(fc.check(totality(buggy), { numRuns: 3_000 }).failed).toBe(true);
+    expect(fc.check(totality(buggy), { seed: 1, numRuns: 3_000 }).failed).toBe(true);
   });
 });
 

@@ -134,7 +134,7 @@ describe('against a set of deadlines', () => {
       'deliver/deadline-wheel.ts',
       [from, to],
     );
-    expect(fc.check(property(Buggy), { numRuns: 1_000 }).failed).toBe(true);
+    expect(fc.check(property(Buggy), { seed: 1, numRuns: 1_000 }).failed).toBe(true);
   });
 });
 

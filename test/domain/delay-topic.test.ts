@@ -35,7 +35,7 @@ describe('a planted bug is caught', () => {
     ['names of rounded delays', 'delayMs % unitMs === 0', 'delayMs >= unitMs'],
   ])('%s', async (_what, from, to) => {
     const buggy = await variantOf<{ delayTopicName: NameOf }>('domain/delay-topic.ts', [from, to]);
-    expect(fc.check(namesDiffer(buggy.delayTopicName), { numRuns: 5_000 }).failed).toBe(true);
+    expect(fc.check(namesDiffer(buggy.delayTopicName), { seed: 1, numRuns: 5_000 }).failed).toBe(true);
   });
 });
 

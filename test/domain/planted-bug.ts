@@ -21,7 +21,8 @@ export type Change = readonly [from: string, to: string, file?: string];
 /**
  * Loads a copy of a source file, and of what it imports, with some of the text
  * replaced: a variant with a planted bug, or one that starts where a test could not
- * get in time. A property that passes on such a bug proves nothing.
+ * get in time. A property that passes on such a bug proves nothing. Whether it fails is asked with a fixed seed, so
+ * that it is a fact and no matter of luck.
  *
  * @param file path below src/; neither it nor what it imports may import a package.
  * @throws Error when a text does not occur exactly once, so that a variant can't silently become the original.

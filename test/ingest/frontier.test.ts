@@ -156,7 +156,7 @@ describe('against the naive model', () => {
       from,
       to,
     ]);
-    expect(fc.check(property(Buggy), { numRuns: 500 }).failed).toBe(true);
+    expect(fc.check(property(Buggy), { seed: 1, numRuns: 500 }).failed).toBe(true);
   });
 
   test('a planted bug is caught: the span forgets the wrap', async () => {
@@ -166,7 +166,7 @@ describe('against the naive model', () => {
       ...nearWrap,
       bug,
     );
-    expect(fc.check(property(Buggy, NEAR_WRAP), { numRuns: 500 }).failed).toBe(true);
+    expect(fc.check(property(Buggy, NEAR_WRAP), { seed: 1, numRuns: 500 }).failed).toBe(true);
   });
 });
 

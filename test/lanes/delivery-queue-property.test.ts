@@ -213,7 +213,7 @@ function losesNothing(): fc.IProperty<[Step[]]> {
 }
 
 const runs = { numRuns: 200 };
-const plantedRuns = { numRuns: 1_000, endOnFailure: true };
+const plantedRuns = { seed: 1, numRuns: 1_000, endOnFailure: true };
 
 test('over any operations: each delivery ends once, within the gates and in the order of its key', () => {
   fc.assert(losesNothing(), runs);

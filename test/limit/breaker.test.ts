@@ -205,7 +205,7 @@ describe('a breaker does as its model', () => {
       from,
       to,
     ]);
-    expect(fc.check(asModelled(Buggy), { numRuns: 500 }).failed).toBe(true);
+    expect(fc.check(asModelled(Buggy), { seed: 1, numRuns: 500 }).failed).toBe(true);
   });
 });
 
@@ -235,7 +235,7 @@ describe('without a failure it never opens', () => {
       "if (ticket !== this.#ticket || this.#state !== 'half_open') return;",
       'if (ticket === this.#ticket) this.onFailure(ticket, 0);',
     ]);
-    expect(fc.check(neverOpens(Buggy), { numRuns: 300 }).failed).toBe(true);
+    expect(fc.check(neverOpens(Buggy), { seed: 1, numRuns: 300 }).failed).toBe(true);
   });
 });
 

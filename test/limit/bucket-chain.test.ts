@@ -152,7 +152,7 @@ describe('all grant or none is touched', () => {
       from,
       to,
     ]);
-    expect(fc.check(bounded(Buggy), { numRuns: 400 }).failed).toBe(true);
+    expect(fc.check(bounded(Buggy), { seed: 1, numRuns: 400 }).failed).toBe(true);
   });
 });
 

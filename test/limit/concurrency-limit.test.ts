@@ -89,7 +89,7 @@ describe('within [min, max], up by use, down once per round trip', () => {
       'limit/concurrency-limit.ts',
       [from, to],
     );
-    expect(fc.check(honest(Buggy), { numRuns: 400 }).failed).toBe(true);
+    expect(fc.check(honest(Buggy), { seed: 1, numRuns: 400 }).failed).toBe(true);
   });
 });
 
@@ -179,7 +179,7 @@ describe.each([
         'limit/concurrency-limit.ts',
         [from, to],
       );
-      expect(fc.check(property(Buggy), { numRuns: 100 }).failed).toBe(true);
+      expect(fc.check(property(Buggy), { seed: 1, numRuns: 100 }).failed).toBe(true);
     },
   );
 });

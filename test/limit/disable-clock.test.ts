@@ -73,7 +73,7 @@ describe('each notice once, in order, at its time', () => {
       from,
       to,
     ]);
-    expect(fc.check(honest(Buggy), { numRuns: 200 }).failed).toBe(true);
+    expect(fc.check(honest(Buggy), { seed: 1, numRuns: 200 }).failed).toBe(true);
   });
 });
 

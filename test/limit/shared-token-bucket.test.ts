@@ -214,7 +214,7 @@ describe('in every window spent ≤ rate · t + burst, over all threads', () => 
       [from, to],
       ...early,
     );
-    const { errorInstance } = fc.check(bound(Buggy), { numRuns: 4_000, endOnFailure: true });
+    const { errorInstance } = fc.check(bound(Buggy), { seed: 1, numRuns: 4_000, endOnFailure: true });
     expect(String(errorInstance)).toContain('to be less than or equal to');
   });
 });

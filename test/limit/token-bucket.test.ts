@@ -91,7 +91,7 @@ describe('in every window spent ≤ rate · t + burst', () => {
       from,
       to,
     ]);
-    expect(fc.check(bound(Buggy), { numRuns: 1_000 }).failed).toBe(true);
+    expect(fc.check(bound(Buggy), { seed: 1, numRuns: 1_000 }).failed).toBe(true);
   });
 });
 

@@ -148,6 +148,7 @@ const hostile: fc.Arbitrary<RecordHeader[]> = fc.oneof(
       fc.oneof(
         fc.jsonValue({ maxDepth: 1 }),
         fc.constantFrom<unknown>(-1, -0, 1.5, 2 ** 60, 99_999, '1', '', null, true, [], {}),
+        fc.integer({ min: 1_000, max: 1_000_000 }),
         fc.integer({ min: 342, max: 3_000 }).map((length) => '\u20ac'.repeat(length)),
       ),
       fc.boolean(),
@@ -247,7 +248,7 @@ describe('a planted bug is caught', () => {
     ],
   ])('%s', async (_what, from, to, property) => {
     const buggy = await variantOf<Codec>('retry/retry-headers.ts', [from, to]);
-    expect(fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { numRuns: 5_000 }).failed).toBe(true);
+    expect(fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed).toBe(true);
   });
 });
 

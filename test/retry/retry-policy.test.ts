@@ -113,7 +113,7 @@ describe('a planted bug is caught', () => {
       from,
       to,
     ]);
-    expect(fc.check(rule(buggy), { numRuns: 5_000 }).failed).toBe(true);
+    expect(fc.check(rule(buggy), { seed: 1, numRuns: 5_000 }).failed).toBe(true);
   });
 });
 

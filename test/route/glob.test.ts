@@ -53,7 +53,7 @@ describe('against the reference', () => {
     ['what the pattern still asks for is not looked at', 'return p === pattern.length;', 'return true;'],
   ])('a planted bug is caught: %s', async (_what, from, to) => {
     const { globMatches: buggy } = await variantOf<{ globMatches: Matches }>('route/glob.ts', [from, to]);
-    expect(fc.check(agreement(buggy), { numRuns: 5_000 }).failed).toBe(true);
+    expect(fc.check(agreement(buggy), { seed: 1, numRuns: 5_000 }).failed).toBe(true);
   });
 });
 

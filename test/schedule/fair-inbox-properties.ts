@@ -338,5 +338,5 @@ export function sharesOfClasses(Tested: InboxClass): fc.IProperty<[string[], num
 }
 
 export function failsOn<Inputs>(property: fc.IProperty<Inputs>): boolean {
-  return fc.check(property, { numRuns: 200 }).failed;
+  return fc.check(property, { seed: 1, numRuns: 200 }).failed;
 }

@@ -142,7 +142,7 @@ describe('of each key one at a time, first in first out', () => {
       from,
       to,
     ]);
-    expect(fc.check(oneAtATime(Buggy), { numRuns: 200 }).failed).toBe(true);
+    expect(fc.check(oneAtATime(Buggy), { seed: 1, numRuns: 200 }).failed).toBe(true);
   });
 });
 
