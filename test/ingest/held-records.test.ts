@@ -84,5 +84,7 @@ test.each([
   ['an end that leaves the records where they are', 'this.#holders.fill(0);', ''],
 ])('the property catches %s', async (_, right, wrong) => {
   const broken = await variantOf<{ HeldRecords: HeldRecordsClass }>('ingest/held-records.ts', [right, wrong]);
-  expect(fc.check(property(broken.HeldRecords), { seed: 1, numRuns: 300, endOnFailure: true }).failed).toBe(true);
+  expect(fc.check(property(broken.HeldRecords), { seed: 1, numRuns: 300, endOnFailure: true }).failed).toBe(
+    true,
+  );
 });

@@ -220,6 +220,10 @@ test.each([
   ['what is reported stays counted', 'this.#tenants.add(holder, cls, -1, -bytes);', ''],
 ])('the property catches %s', async (_, right, wrong) => {
   const broken = await variantOf<{ LaneShares: typeof LaneShares }>('ingest/lane-shares.ts', [right, wrong]);
-  const { failed } = await fc.check(property(broken.LaneShares), { seed: 1, numRuns: 100, endOnFailure: true });
+  const { failed } = await fc.check(property(broken.LaneShares), {
+    seed: 1,
+    numRuns: 100,
+    endOnFailure: true,
+  });
   expect(failed).toBe(true);
 });

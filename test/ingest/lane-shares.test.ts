@@ -262,5 +262,7 @@ test.each([
   ['a lane that closes for both classes', '& (1 << cls)) !== 0', '& 3) !== 0'],
 ])('the property catches %s', async (_, right, wrong) => {
   const broken = await variantOf<{ LaneShares: LaneSharesClass }>('ingest/lane-shares.ts', [right, wrong]);
-  expect(fc.check(property(broken.LaneShares), { seed: 1, numRuns: 300, endOnFailure: true }).failed).toBe(true);
+  expect(fc.check(property(broken.LaneShares), { seed: 1, numRuns: 300, endOnFailure: true }).failed).toBe(
+    true,
+  );
 });

@@ -90,5 +90,7 @@ test.each([
     right,
     wrong,
   ]);
-  expect(fc.check(property(broken.TenantPartitions), { seed: 1, numRuns: 300, endOnFailure: true }).failed).toBe(true);
+  expect(
+    fc.check(property(broken.TenantPartitions), { seed: 1, numRuns: 300, endOnFailure: true }).failed,
+  ).toBe(true);
 });

@@ -105,7 +105,9 @@ describe('a planted bug is caught', () => {
     ['passes over the largest', 'let i = delaysMs.length - 1', 'let i = delaysMs.length - 2', anyDelays],
   ])('%s', async (_what, from, to, property) => {
     const buggy = await variantOf<Choice>('retry/delay-choice.ts', [from, to]);
-    expect(fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed).toBe(true);
+    expect(
+      fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed,
+    ).toBe(true);
   });
 });
 

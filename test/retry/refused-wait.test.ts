@@ -85,6 +85,8 @@ describe('a planted bug is caught', () => {
     ['no matter how old', 'ageMs * AGE_SHARE', '0', returns],
   ])('%s', async (_what, from, to, property) => {
     const buggy = await variantOf<Wait>('retry/refused-wait.ts', [from, to]);
-    expect(fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed).toBe(true);
+    expect(
+      fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed,
+    ).toBe(true);
   });
 });

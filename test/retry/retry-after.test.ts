@@ -101,7 +101,9 @@ describe('a value', () => {
       from,
       to,
     ]);
-    expect(fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed).toBe(true);
+    expect(
+      fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed,
+    ).toBe(true);
   });
 });
 

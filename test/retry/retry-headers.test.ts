@@ -248,7 +248,9 @@ describe('a planted bug is caught', () => {
     ],
   ])('%s', async (_what, from, to, property) => {
     const buggy = await variantOf<Codec>('retry/retry-headers.ts', [from, to]);
-    expect(fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed).toBe(true);
+    expect(
+      fc.check<unknown>(property(buggy) as fc.IProperty<unknown>, { seed: 1, numRuns: 5_000 }).failed,
+    ).toBe(true);
   });
 });
 
