@@ -129,6 +129,7 @@ describeWithKafka('members that come and go', (kafka) => {
     const MAX_IN_FLIGHT = 4;
     const WHO = 'x-process';
     const REVOKE_DEADLINE_MS = 60_000;
+    /** Less than the zombie is stopped for. */
     const ATTEMPT_TIMEOUT_MS = 4_000;
     let scenario: Scenario;
     let events: ProducedEvent[];
@@ -189,7 +190,6 @@ describeWithKafka('members that come and go', (kafka) => {
 
     it('was stopped with work in its lanes', () => {
       expect(queuedWhenStopped).toBeGreaterThan(1_000);
-      expect(continuedUs - stoppedUs).toBeGreaterThan(1_000 * ATTEMPT_TIMEOUT_MS);
       expect(continuedUs - stoppedUs).toBeGreaterThan(6_000_000);
     });
 

@@ -138,11 +138,10 @@ export class SimulatedProcess extends Owner {
       },
     });
     this.#committer = new parts.Committer(this.member, this.#assignments, () => undefined);
-    const lease = this.#openLease();
-    this.#lease = lease;
+    this.#lease = this.#openLease();
     this.#retryDoor = new RetryDoor(handovers, time);
-    this.#intake = new parts.Intake(this.#intakeOptions(lease, this.#retryDoor));
-    this.#ownership = new parts.Ownership(this.#ownershipOptions(lease));
+    this.#intake = new parts.Intake(this.#intakeOptions(this.#retryDoor));
+    this.#ownership = new parts.Ownership(this.#ownershipOptions());
     this.#commitRegularly();
     this.#intake.start();
     broker.join(this.member);
@@ -216,14 +215,14 @@ export class SimulatedProcess extends Owner {
     });
   }
 
-  #intakeOptions(lease: Lease, retryDoor: RetryDoor): IntakeOptions {
+  #intakeOptions(retryDoor: RetryDoor): IntakeOptions {
     const { time, judge } = this.#world;
     const { member } = this;
     return {
       source: {
         poll: (max, callback) => {
           member.poll(max, (error, records) => {
-            lease.onPoll(time.nowMs);
+            this.#lease.onPoll(time.nowMs);
             this.#committer.tickWhereMuch();
             callback(error, records);
           });
@@ -280,7 +279,7 @@ export class SimulatedProcess extends Owner {
     };
   }
 
-  #ownershipOptions(lease: Lease): OwnershipOptions {
+  #ownershipOptions(): OwnershipOptions {
     const { ledger, parts, judge, time } = this.#world;
     const recovery: Parameters<typeof recoverDeliveries>[0] = {
       consumer: this.member,
@@ -297,7 +296,7 @@ export class SimulatedProcess extends Owner {
       assignments: this.#assignments,
       committer: this.#committer,
       revokeDeadlineMs: REVOKE_DEADLINE_MS,
-      hasLapsed: () => lease.hasLapsed,
+      hasLapsed: () => this.#lease.hasLapsed,
       recover: async (partitions) => {
         const recovered = await parts.recoverDeliveries(recovery, partitions);
         const question = { ...recovery, duplicates: DUPLICATES, nowMs: time.wallMs() };
