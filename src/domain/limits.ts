@@ -55,6 +55,8 @@ export const limits = {
   laneHeapMb: 1024,
   /** Half of a lane thread's young generation, from its start. V8 lets it grow to no more than this by default. */
   laneSemiSpaceMb: 16,
+  /** By how much of what lives a heap grows, main's too, before all of it is collected again. V8 chooses 10 to 300. */
+  heapGrowingPercent: 200,
   /** A lane thread whose event loop has not turned for so long is replaced. */
   laneStallMs: 10_000,
   /** Lanes addressable by the frontier's one-byte column. */
