@@ -264,10 +264,10 @@ export class Lane {
       this.#endUndelivered(record, laneSlots.recordsDuplicate, 'duplicate', 'event_seen_before');
       return;
     }
-    if (record.speaksForEvent) entries.event(event, record);
-    else entries.again(event, record);
     const tenant = this.#tenantOf(record, event);
     const wanted = tenant.routes.match(event.type);
+    if (record.speaksForEvent) entries.event(event, record, wanted.length);
+    else entries.again(event, record);
     if (wanted.length > 0) this.#deliver(record, event, tenant, wanted);
     else if (tenant.routes.destinations.length > 0)
       this.#endUndelivered(record, laneSlots.recordsFiltered, 'filtered', 'no_filter_matches');

@@ -48,6 +48,7 @@ export class LedgerEntries {
     aggregateType: '',
     aggregateId: '',
     aggregateVersion: '',
+    deliveries: 0,
     ingestedAtMs: 0,
     data: new Uint8Array(0),
   };
@@ -84,8 +85,11 @@ export class LedgerEntries {
     this.#identify(record, event.tenant, event);
   }
 
-  /** The event itself, once per record, before any row about it. */
-  event(event: Event, record: OpenRecord): void {
+  /**
+   * The event itself, once per record, before any row about it.
+   * @param deliveries to how many destinations it goes, those of other lanes included.
+   */
+  event(event: Event, record: OpenRecord, deliveries: number): void {
     this.#identify(record, event.tenant, event);
     const row = this.#event;
     row.version = event.version;
@@ -94,6 +98,7 @@ export class LedgerEntries {
     row.aggregateType = event.aggregateType;
     row.aggregateId = event.aggregateId;
     row.aggregateVersion = event.aggregateVersion;
+    row.deliveries = deliveries;
     row.ingestedAtMs = this.#clock.wallMs();
     row.data = event.data;
     this.#outbox.event(record.encodedRow, row);

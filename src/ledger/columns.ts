@@ -37,6 +37,7 @@ export const LEDGER_COLUMNS = {
     ['aggregate_type', NAME],
     ['aggregate_id', 'String'],
     ['aggregate_version', 'String'],
+    ['deliveries', 'UInt16'],
     ['ingested_at', TIME],
     ['data', 'String'],
   ],

@@ -134,6 +134,17 @@ export const MIGRATIONS: readonly Migration[] = [
         ADD COLUMN IF NOT EXISTS aggregate_version String AFTER aggregate_id`,
     ],
   },
+  {
+    version: 6,
+    name: 'deliveries',
+    statements: [
+      // Rows of before read as events of which nobody knows how many deliveries they were to have. The
+      // index serves reconcile as that of the attempts does.
+      `ALTER TABLE events
+        ADD COLUMN IF NOT EXISTS deliveries UInt16 AFTER aggregate_version,
+        ADD INDEX IF NOT EXISTS record_place (topic, partition, offset) TYPE minmax GRANULARITY 1`,
+    ],
+  },
 ];
 
 /** Two processes may migrate at once and both note a version: rows of one version replace one another. */

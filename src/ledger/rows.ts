@@ -47,6 +47,8 @@ export interface EventRow {
   aggregateType: string;
   aggregateId: string;
   aggregateVersion: string;
+  /** To how many destinations it goes, whatever becomes of it there. */
+  deliveries: number;
   ingestedAtMs: number;
   /** JSON text, UTF-8. */
   data: Uint8Array;
@@ -138,6 +140,7 @@ export class EventRows {
     b.text(row.aggregateType);
     b.text(row.aggregateId);
     b.text(row.aggregateVersion);
+    b.uint(row.deliveries, MAX_UINT16);
     b.time(row.ingestedAtMs);
     b.json(row.data);
     b.endRow();

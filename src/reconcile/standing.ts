@@ -33,6 +33,8 @@ export interface LedgerRecord {
   readonly eventId: string;
   /** Deliveries of it; 1 for a record that has an outcome of its own, such as `filtered`. */
   readonly deliveries: number;
+  /** Deliveries that the event was to have, by its row, and of which there is none. */
+  readonly absent: number;
   readonly unfinished: readonly UnfinishedDelivery[];
   readonly repeated: readonly RepeatedDelivery[];
   /** Delivered ones with an attempt before of which nobody knows whether it arrived. */
@@ -63,11 +65,12 @@ export const PENDING_PLACES = ['uncommitted', 'open', 'delay_topic', 'overflow']
 export type PendingPlace = (typeof PENDING_PLACES)[number];
 
 /**
- * - `no_row`      committed, and the ledger has nothing about it.
- * - `no_end`      committed, and a delivery neither ended nor left for a delay topic.
- * - `retry_lost`  a delivery left for a delay topic, where it is no longer, and has no end.
+ * - `no_row`       committed, and the ledger has nothing about it.
+ * - `no_delivery`  committed, and of a delivery that the event was to have there is no row.
+ * - `no_end`       committed, and a delivery neither ended nor left for a delay topic.
+ * - `retry_lost`   a delivery left for a delay topic, where it is no longer, and has no end.
  */
-export const MISSING_REASONS = ['no_row', 'no_end', 'retry_lost'] as const;
+export const MISSING_REASONS = ['no_row', 'no_delivery', 'no_end', 'retry_lost'] as const;
 export type MissingReason = (typeof MISSING_REASONS)[number];
 
 export type Standing =
@@ -87,12 +90,13 @@ export function standingOf(
 ): Standing {
   const isCommitted = offset < committed;
   if (!isCommitted) return { kind: 'pending', where: ledger === null ? 'uncommitted' : 'open' };
-  if (ledger !== null) {
+  if (ledger !== null && ledger.absent === 0) {
     if (ledger.unfinished.length === 0) return { kind: 'complete' };
     if (ledger.unfinished.every(({ hasLeft }) => hasLeft)) return { kind: 'retrying' };
   }
   if (!isLedgerWhole) return { kind: 'pending', where: 'overflow' };
-  return { kind: 'missing', why: ledger === null ? 'no_row' : 'no_end' };
+  if (ledger === null) return { kind: 'missing', why: 'no_row' };
+  return { kind: 'missing', why: ledger.absent > 0 ? 'no_delivery' : 'no_end' };
 }
 
 /**

@@ -36,6 +36,7 @@ export const anyEvent: fc.Arbitrary<EventRow> = fc.record({
   aggregateType: anyName,
   aggregateId: anyText,
   aggregateVersion: anyText,
+  deliveries: fc.nat(65_535),
   ingestedAtMs: fc.nat(1_000_000_000).map((ms) => TIME_MS + ms),
   data: fc
     .oneof(
@@ -99,6 +100,7 @@ export function eventCells(record: RecordColumns, row: EventRow): Cells {
     aggregate_type: row.aggregateType,
     aggregate_id: toUSVString(row.aggregateId),
     aggregate_version: toUSVString(row.aggregateVersion),
+    deliveries: row.deliveries,
     ingested_at: row.ingestedAtMs,
     data: Buffer.from(row.data).toString('utf8'),
   };

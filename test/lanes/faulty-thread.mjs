@@ -48,6 +48,7 @@ EventReader.prototype.read = function (record, _schemaId, tenant) {
     aggregateType: '',
     aggregateId: '',
     aggregateVersion: '',
+    deliveries: 0,
     priority: 'normal',
     expiresAtMs: null,
     data: Buffer.from(JSON.stringify({ id })),

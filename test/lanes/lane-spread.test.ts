@@ -9,6 +9,7 @@ import type { Destination } from '../../src/domain/destination.ts';
 import type { FieldMapping } from '../../src/domain/event.ts';
 import { partName } from '../../src/domain/spread.ts';
 import { NOTHING_RECOVERED, type Recovered } from '../../src/domain/record.ts';
+import { columnNames } from '../../src/ledger/columns.ts';
 import { laneSlots, type LaneSlot } from '../../src/observability/lane-slots.ts';
 import { LaneBench, type LaneRecord, type Treatment } from './lane-bench.ts';
 import { destinationOf, type SentRequest } from './lane-parts.ts';
@@ -66,6 +67,17 @@ const rows = (): string[][] =>
   );
 const eventRows = (): number[] =>
   lanes.map(({ messages }) => messages.reduce((sum, { eventRows: count }) => sum + count, 0));
+/** By lane, of its events' rows. */
+const deliveriesOfEvents = (): string[][] =>
+  lanes.map(({ messages }) =>
+    messages.flatMap(({ events }) =>
+      Buffer.from(events ?? [])
+        .toString()
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => line.split('\t')[columnNames('events').indexOf('deliveries')] ?? ''),
+    ),
+  );
 const counts = (slot: LaneSlot): number[] => lanes.map(({ counters }) => counters.get(slot));
 const done = (): string[][] => lanes.map((lane) => lane.done.toSorted());
 
@@ -80,6 +92,7 @@ describe('a record of a spread tenant', () => {
       ['/c'],
     ]);
     expect(eventRows()).toEqual([1, 0, 0]);
+    expect(deliveriesOfEvents()).toEqual([['4'], [], []]);
     expect(done()).toEqual([['1/0'], ['1/0'], ['1/0']]);
     expect([counts(laneSlots.recordsReceived), counts(laneSlots.recordsDone)]).toEqual([
       [1, 0, 0],
@@ -91,7 +104,7 @@ describe('a record of a spread tenant', () => {
     open();
     await send(event('e', 'email.sent'));
     expect(rows()).toEqual([[], ['0 b delivered'], []]);
-    expect(eventRows()).toEqual([1, 0, 0]);
+    expect(deliveriesOfEvents()).toEqual([['1'], [], []]);
     expect(done()).toEqual([['1/0'], ['1/0'], ['1/0']]);
   });
 

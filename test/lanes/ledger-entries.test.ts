@@ -14,7 +14,7 @@ function rowOf(event: Event): Record<string, string> {
     if (events !== null) bytes = events;
   });
   const entries = new LedgerEntries(outbox, systemClock, { instance: 'host-1', lane: 2 });
-  entries.event(event, openRecordOf(assignmentOf(3), 40));
+  entries.event(event, openRecordOf(assignmentOf(3), 40), 3);
   outbox.post();
   const cells = Buffer.from(bytes).toString().trimEnd().split('\t');
   expect(cells).toHaveLength(columnNames('events').length);
@@ -43,6 +43,7 @@ test('each field of an event has its column', () => {
     aggregate_type: 'contact',
     aggregate_id: 'c-7',
     aggregate_version: '12',
+    deliveries: '3',
     data: '{"id":"e-1"}',
   });
 });

@@ -32,6 +32,7 @@ export const sampleEvent: EventRow = {
   aggregateType: 'contact',
   aggregateId: 'c_1',
   aggregateVersion: '3',
+  deliveries: 1,
   ingestedAtMs: TIME_MS + 10,
   data: Buffer.from('{"name":"Ada"}'),
 };

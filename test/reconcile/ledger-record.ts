@@ -7,6 +7,7 @@ export function ledgerRecord(offset: number, change: Partial<LedgerRecord> = {})
     tenant: 'acme',
     eventId: `evt-${offset}`,
     deliveries: 1,
+    absent: 0,
     unfinished: [],
     repeated: [],
     maybeTwice: 0,

@@ -19,6 +19,7 @@ const TRUTHS = [
   'delivered, compacted since',
   'no record',
   'nothing in the ledger',
+  'of one delivery no row',
   'tried, nothing follows',
   'waits',
   'waits in a topic looked at too early',
@@ -89,6 +90,8 @@ class Model implements ReconcileParts {
       case 'no record':
       case 'nothing in the ledger':
         return null;
+      case 'of one delivery no row':
+        return ledgerRecord(offset, { absent: 1 });
       case 'tried, nothing follows':
         return open(1, false);
       case 'waits':
@@ -146,6 +149,7 @@ test('every record is counted as what it is', async () => {
         },
         missing: {
           no_row: below('nothing in the ledger'),
+          no_delivery: below('of one delivery no row'),
           no_end: below('tried, nothing follows'),
           retry_lost: below('its retry is lost'),
         },

@@ -43,6 +43,18 @@ const cases: readonly {
     open: { kind: 'pending', where: 'open' },
   },
   {
+    what: 'all deliveries that have a row ended, and one has none',
+    ledger: (offset) => ledgerRecord(offset, { absent: 1 }),
+    committed: { kind: 'missing', why: 'no_delivery' },
+    open: { kind: 'pending', where: 'open' },
+  },
+  {
+    what: 'one delivery left, of another there is no row',
+    ledger: (offset) => ledgerRecord(offset, { absent: 1, unfinished: [unfinished()] }),
+    committed: { kind: 'missing', why: 'no_delivery' },
+    open: { kind: 'pending', where: 'open' },
+  },
+  {
     what: 'one delivery left, of another nothing follows',
     ledger: (offset) =>
       ledgerRecord(offset, { unfinished: [unfinished(), unfinished({ deliveryId: 'b', hasLeft: false })] }),
@@ -82,6 +94,7 @@ test.each([
     'if (offset < 0 && ledger.unfinished.every(',
   ],
   ['one delivery that left excuses the others', 'ledger.unfinished.every(', 'ledger.unfinished.some('],
+  ['a delivery without a row overlooked', 'ledger.absent === 0', 'ledger.absent < 9'],
   ['an open delivery overlooked', 'ledger.unfinished.length === 0', 'ledger.unfinished.length < 9'],
 ])('%s is noticed', async (_what, from, to) => {
   const bug = await variantOf<Module>('reconcile/standing.ts', [from, to]);

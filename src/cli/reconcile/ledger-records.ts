@@ -8,6 +8,8 @@ interface Row {
   readonly tenant: string;
   readonly eventId: string;
   readonly deliveries: number;
+  /** 1 when a row ends the record as a whole: `filtered`, `invalid`, `worker_crash` … */
+  readonly isEnded: number;
   readonly maybeTwice: number;
   readonly unfinished: readonly (readonly string[])[];
   readonly repeated: readonly (readonly string[])[];
@@ -22,6 +24,7 @@ const RECORDS = `SELECT
     any(in_tenant) AS tenant,
     any(in_event) AS eventId,
     toUInt32(count()) AS deliveries,
+    max(id = '') AS isEnded,
     toUInt32(countIf(doubts > 0 AND successes > 0)) AS maybeTwice,
     groupArrayIf([id, to_destination, toString(row_count), toString(departures)],
       successes = 0 AND ends < 1) AS unfinished,
@@ -51,16 +54,36 @@ const RECORDS = `SELECT
   GROUP BY at
   ORDER BY at`;
 
+/**
+ * A record that was read again under another configuration may have had more destinations, or fewer, than
+ * before, and has two rows until they are merged: the lower number is what it had both times.
+ */
+const EXPECTED = `SELECT offset AS at, toUInt32(min(deliveries)) AS expected
+  FROM events
+  WHERE topic = {topic:String} AND partition = {partition:UInt32}
+    AND offset >= {from:Int64} AND offset < {end:Int64}
+  GROUP BY offset`;
+
+interface ExpectedRow {
+  readonly at: number;
+  /** 0 also where the row is of a version that did not tell. */
+  readonly expected: number;
+}
+
 /** What the ledger has of a span of a source topic, ascending by offset. */
 export async function ledgerRecords(
   ledger: LedgerReader,
   topic: string,
   { partition, from, end }: Span,
 ): Promise<readonly LedgerRecord[]> {
-  const rows = await ledger.query<Row>(RECORDS, { topic, partition, from, end });
-  return rows.map(({ at, unfinished, repeated, ...rest }) => ({
+  const span = { topic, partition, from, end };
+  const rows = await ledger.query<Row>(RECORDS, span);
+  const events = await ledger.query<ExpectedRow>(EXPECTED, span);
+  const expected = new Map(events.map((event) => [event.at, event.expected]));
+  return rows.map(({ at, unfinished, repeated, isEnded, ...rest }) => ({
     ...rest,
     offset: at,
+    absent: isEnded === 1 ? 0 : Math.max(0, (expected.get(at) ?? 0) - rest.deliveries),
     unfinished: unfinished.map(unfinishedOf),
     repeated: repeated.map(repeatedOf),
   }));

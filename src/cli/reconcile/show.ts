@@ -10,6 +10,7 @@ const MEANING: Readonly<Record<string, string>> = {
   delay_topic: 'committed, its retry waits in a delay topic',
   overflow: 'committed, and the overflow topic may hold what the ledger has not got yet',
   no_row: 'committed, and the ledger has nothing',
+  no_delivery: 'committed, and the event went to more destinations than the ledger has deliveries of',
   no_end: 'committed, and a delivery has neither an end nor a retry',
   retry_lost: 'a delivery has no end, and its retry is in no delay topic',
   redrive: 'a redrive handed it over twice',

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ledgerRecords } from '../../../src/cli/reconcile/ledger-records.ts';
 import type { Ledger } from '../../../src/ledger/client.ts';
-import type { AttemptRow, RecordColumns } from '../../../src/ledger/rows.ts';
+import type { AttemptRow, EventRow, RecordColumns } from '../../../src/ledger/rows.ts';
 import type { LedgerRecord } from '../../../src/reconcile/standing.ts';
-import { attemptBytes, TIME_MS } from '../../ledger/sample-rows.ts';
+import { attemptBytes, eventBytes, TIME_MS, type Sample } from '../../ledger/sample-rows.ts';
 import { migratedLedger } from '../../support/ledger.ts';
 
 const TOPIC = 'contacts';
@@ -34,6 +34,19 @@ const ROWS: Readonly<Record<number, readonly Row[]>> = {
   12: [dead, dead],
   13: [{ ...retrying, ambiguous: true }, again],
   14: [{ outcome: 'breaker_open', isFinal: false, handOver: 'retry', attempt: 0 }],
+  15: [{}, { deliveryId: 'dlv_2', destinationId: 'billing' }],
+  16: [{}],
+  17: [{}],
+  18: [{}, { outcome: 'dead', deliveryId: '', destinationId: '', reason: 'worker_crash' }],
+};
+/** How many deliveries their events were to have, by each row in `events`; those of other records were not told. */
+const EXPECTED: Readonly<Record<number, readonly number[]>> = {
+  6: [2],
+  8: [1],
+  15: [3],
+  16: [3, 1],
+  17: [3, 2],
+  18: [2],
 };
 
 beforeAll(async () => {
@@ -51,6 +64,15 @@ beforeAll(async () => {
     { record: { topic: TOPIC, partition: 3, offset: 0 }, row: {} },
   ];
   await ledger.insert('attempts', [attemptBytes([...samples, ...others])], 'abcdef0123456789');
+  const events: Sample<EventRow>[] = Object.entries(EXPECTED).flatMap(([offset, counts]) =>
+    counts.map((deliveries, month) => ({
+      record: { topic: TOPIC, partition: 3, offset: Number(offset) },
+      // Rows of one record that came in different months are not merged.
+      row: { deliveries, ingestedAtMs: TIME_MS + month * 40 * 86_400_000 },
+    })),
+  );
+  const elsewhere = { record: { topic: 'others', partition: 3, offset: 1 }, row: { deliveries: 9 } };
+  await ledger.insert('events', [eventBytes([...events, elsewhere])], 'abcdef0123456789');
   records = await ledgerRecords(ledger, TOPIC, { partition: 3, from: 1, end: 99 });
 });
 afterAll(() => ledger.close());
@@ -60,9 +82,12 @@ test('the records of the span alone, in the order of their offsets', () => {
   expect(records[0]).toMatchObject({ tenant: 'tenant-1', eventId: 'evt_1', deliveries: 1 });
 });
 
-test.each([1, 3, 5, 7, 8, 10, 11, 12, 13])('record %i has no unfinished delivery', (offset) => {
-  expect(recordAt(offset).unfinished).toEqual([]);
-});
+test.each([1, 3, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18])(
+  'record %i has no unfinished delivery',
+  (offset) => {
+    expect(recordAt(offset).unfinished).toEqual([]);
+  },
+);
 
 test.each([
   [2, { deliveryId: 'dlv_1', destinationId: 'crm-webhook', rows: 1, hasLeft: true }],
@@ -97,6 +122,16 @@ test('a delivery that may have arrived before it was delivered is counted as suc
 
 test('counts the deliveries of a record', () => {
   expect(recordAt(6).deliveries).toBe(2);
+});
+
+test('deliveries that an event was to have each time it was read, and has no row of, are absent', () => {
+  const absent = records
+    .filter((record) => record.absent > 0)
+    .map(({ offset, absent: count }) => [offset, count]);
+  expect(absent).toEqual([
+    [15, 1],
+    [17, 1],
+  ]);
 });
 
 function recordAt(offset: number): LedgerRecord {
