@@ -19,6 +19,14 @@ function cpuMicrosOf(statFile: string): number {
 
 /** Highest resident memory of a process so far, in bytes. */
 export function peakResidentBytesOf(pid: number): number {
-  const match = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(match?.[1] ?? 0) * 1024;
+  return statusBytesOf(pid, /^VmHWM:\s+(\d+) kB/m);
+}
+
+/** Resident memory of a process now, in bytes. */
+export function residentBytesOf(pid: number): number {
+  return statusBytesOf(pid, /^VmRSS:\s+(\d+) kB/m);
+}
+
+function statusBytesOf(pid: number, line: RegExp): number {
+  return Number(line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
 }

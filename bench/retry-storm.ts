@@ -20,7 +20,11 @@ export interface RetryStormFigures {
   readonly healedAfterSeconds: number;
   /** Most deliveries in any second after healing, over the rate of the load. */
   readonly peakAfterHealingRatio: number;
+  /** Means: before the storm, in its first half, in its second half, and while it heals. */
   readonly rssBeforeMb: number;
+  readonly rssFirstHalfMb: number;
+  readonly rssSecondHalfMb: number;
+  readonly rssHealingMb: number;
   readonly rssPeakMb: number;
 }
 
@@ -48,7 +52,6 @@ export function benchRetryStorm(options: RetryStormOptions, say: Say): Promise<R
     const calmFromMs = Date.now();
     await steady.run(CALM_SECONDS);
     const stormFromMs = Date.now();
-    const rssBeforeMb = steady.rssPeakMb();
     say(`storm: half of the destinations answer 503, ${options.seconds} s`);
     await setFailing(scene, tenants, true);
     await steady.run(options.seconds);
@@ -58,7 +61,8 @@ export function benchRetryStorm(options: RetryStormOptions, say: Say): Promise<R
     say('healed; waiting until everything is delivered');
     const events = steady.events();
     const undelivered = await waitDelivered(scene, events);
-    const healedAfterSeconds = (Date.now() - healedMs) / 1000;
+    const deliveredMs = Date.now();
+    const halfwayMs = (stormFromMs + healedMs) / 2;
     const calm = await healthy(scene, calmFromMs, stormFromMs);
     const storm = await healthy(scene, stormFromMs, healedMs);
     return {
@@ -69,9 +73,12 @@ export function benchRetryStorm(options: RetryStormOptions, say: Say): Promise<R
       refusedBy503: await count(scene, `status = 503`),
       undelivered,
       deliveredTwice: await twice(scene),
-      healedAfterSeconds,
+      healedAfterSeconds: (deliveredMs - healedMs) / 1000,
       peakAfterHealingRatio: (await peakPerSecond(scene, healedMs)) / options.rate,
-      rssBeforeMb,
+      rssBeforeMb: steady.rssMeanMb(calmFromMs, stormFromMs),
+      rssFirstHalfMb: steady.rssMeanMb(stormFromMs, halfwayMs),
+      rssSecondHalfMb: steady.rssMeanMb(halfwayMs, healedMs),
+      rssHealingMb: steady.rssMeanMb(healedMs, deliveredMs),
       rssPeakMb: steady.rssPeakMb(),
     };
   });

@@ -1,12 +1,13 @@
 import type { DispatcherProcess } from '../test/support/dispatcher.ts';
 import { Load } from './load.ts';
-import { peakResidentBytesOf } from './process-usage.ts';
+import { peakResidentBytesOf, residentBytesOf } from './process-usage.ts';
 import { withScene, type Say, type Scene } from './scene.ts';
 
 const TENANTS = 100;
 const PARTITIONS = 12;
 /** The broker’s compiler is busy for so long, on the same cores. */
 export const WARM_UP_SECONDS = 25;
+const MEMORY_LOOK_MS = 1_000;
 
 export interface SteadyLoadOptions {
   /** Events per second of all tenants together. */
@@ -27,6 +28,8 @@ export interface SteadyLoad {
   end(): Promise<void>;
   /** The most memory that the dispatcher had so far. */
   rssPeakMb(): number;
+  /** What it had on average between two times, by looks a second apart. */
+  rssMeanMb(fromMs: number, untilMs: number): number;
 }
 
 /** @param config of the dispatcher, besides its lanes. */
@@ -48,16 +51,38 @@ export function withSteadyLoad<T>(
       events += await load.run(plan, (tenant) => numberOf(tenant) % PARTITIONS);
     };
     await run(WARM_UP_SECONDS);
-    return bench({
-      scene,
-      dispatcher,
-      tenants,
-      events: () => events,
-      run,
-      end: () => load.close(),
-      rssPeakMb: () => peakResidentBytesOf(dispatcher.child.pid) / 1e6,
-    });
+    const memory = watchMemory(dispatcher.child.pid);
+    try {
+      return await bench({
+        scene,
+        dispatcher,
+        tenants,
+        events: () => events,
+        run,
+        end: () => load.close(),
+        rssPeakMb: () => peakResidentBytesOf(dispatcher.child.pid) / 1e6,
+        rssMeanMb: memory.meanMb,
+      });
+    } finally {
+      memory.stop();
+    }
   });
+}
+
+function watchMemory(pid: number): { meanMb(fromMs: number, untilMs: number): number; stop(): void } {
+  const looks: { readonly atMs: number; readonly mb: number }[] = [];
+  const timer = setInterval(() => {
+    looks.push({ atMs: Date.now(), mb: residentBytesOf(pid) / 1e6 });
+  }, MEMORY_LOOK_MS);
+  return {
+    meanMb: (fromMs, untilMs) => {
+      const between = looks.filter(({ atMs }) => atMs >= fromMs && atMs < untilMs);
+      return between.reduce((sum, { mb }) => sum + mb, 0) / between.length;
+    },
+    stop: () => {
+      clearInterval(timer);
+    },
+  };
 }
 
 export function numberOf(tenant: string): number {

@@ -346,6 +346,7 @@ function openLanes(
       spreadLimits: spreadLimitsOf(config),
       retryDelaysMs: config.retry.delaysMs,
       duplicates: config.duplicates,
+      classes: config.lanes.classes,
       weights: config.lanes.weights,
       lanes: config.lanes.count,
       instance,

@@ -1,7 +1,7 @@
 import type { Config, KafkaConfig } from '../config/config.ts';
 import type { SchemaStore } from '../decode/schema-store.ts';
 import { systemClock } from '../domain/clock.ts';
-import type { FieldMapping } from '../domain/event.ts';
+import { mappingOf, type FieldMapping } from '../domain/event.ts';
 import { NOTHING_RECOVERED } from '../domain/record.ts';
 import type { SourceRecord, TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 import { rekeyedFrom } from '../domain/rekeyed-from.ts';
@@ -63,7 +63,7 @@ export function mappingFor(
   record: SourceRecord,
 ): FieldMapping {
   const rekeyed = topic === kafka.rekey?.topic ? rekeyedFrom(headersOf(record)) : null;
-  return fields.byTopic[rekeyed?.topic ?? topic] ?? fields.default;
+  return mappingOf(fields, rekeyed?.topic ?? topic);
 }
 
 /** The topics of the pipeline that events come from, the internal one included. */
@@ -207,7 +207,7 @@ function rekeyerOptions(
   return {
     topic: { name, partitions, maxBytes: PRODUCED_RECORD_MAX_BYTES, maxValueBytes },
     finder: new Peek(new Projections(schemas, () => undefined), maxValueBytes),
-    mappingOf: (topic) => config.fields.byTopic[topic] ?? config.fields.default,
+    mappingOf: (topic) => mappingOf(config.fields, topic),
     headersOf,
     clock: systemClock,
     onFailure: (error) => {

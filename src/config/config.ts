@@ -1,5 +1,6 @@
 import type { Channel, Destination, RateLimit, TenantLimits } from '../domain/destination.ts';
-import type { FieldMapping } from '../domain/event.ts';
+import type { FieldMappings } from '../domain/event.ts';
+import type { TopicClass, WorkClass } from '../domain/work-class.ts';
 
 /**
  * The effective configuration: validated whole, defaulted, in base units
@@ -16,10 +17,7 @@ export interface Config {
   readonly overflow: OverflowConfig | null;
   readonly schemas: SchemasConfig;
   /** Mapping by topic name; `default` is for topics not named. */
-  readonly fields: {
-    readonly default: FieldMapping;
-    readonly byTopic: Readonly<Record<string, FieldMapping>>;
-  };
+  readonly fields: FieldMappings;
   readonly destinations: readonly Destination[];
   readonly limits: LimitsConfig;
   readonly delivery: DeliveryConfig;
@@ -166,18 +164,15 @@ export interface LanesConfig {
   readonly tenantShare: number;
   /** By tenant: how many lanes its destinations are spread over, 2 … `count`. */
   readonly spread: Readonly<Record<string, number>>;
+  /** By source topic, whose records are first attempts if it is not here. */
+  readonly classes: Readonly<Record<string, TopicClass>>;
   /** Turns of each class of work, relative to the others, ≥ 1. */
   readonly weights: ClassWeights;
   /** A lane that does not answer for so long is replaced. */
   readonly stallTimeoutMs: number;
 }
 
-export interface ClassWeights {
-  readonly first: number;
-  readonly retry: number;
-  readonly replay: number;
-  readonly bulk: number;
-}
+export type ClassWeights = Readonly<Record<WorkClass, number>>;
 
 export interface LedgerConfig {
   /** A batch is inserted when it reaches any of these. */

@@ -270,6 +270,21 @@ export function integerMap(
   });
 }
 
+/** One of a few words by names of the user's own. */
+export function choiceMap<const Word extends string>(
+  description: string,
+  words: readonly Word[],
+  { names }: { readonly names: string },
+): Leaf<Record<string, Word>> {
+  return leaf({
+    description,
+    allowed: `a map of ${names} to ${words.join(' or ')}`,
+    read: (raw) => (isRecord(raw) ? (raw as Record<string, Word>) : null),
+    wrongKeys: (map) => Object.keys(map).filter((key) => !words.some((word) => word === map[key])),
+    textForm: 'yaml',
+  });
+}
+
 export function size(description: string, range: Range): Leaf<number> {
   return leaf({
     description,

@@ -203,6 +203,7 @@ function describeLanes(lanes: LanesConfig): Record<string, unknown> {
     maxBytes: formatSize(lanes.maxBytes),
     tenantShare: lanes.tenantShare,
     spread: { ...lanes.spread },
+    classes: { ...lanes.classes },
     weights: { ...lanes.weights },
     stallTimeout: formatDuration(lanes.stallTimeoutMs),
   };

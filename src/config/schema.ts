@@ -2,8 +2,10 @@ import { availableParallelism } from 'node:os';
 import type { z } from 'zod';
 import { PRIORITIES } from '../domain/destination.ts';
 import { limits } from '../domain/limits.ts';
+import { TOPIC_CLASSES } from '../domain/work-class.ts';
 import { GROUP_PROTOCOLS, LOG_LEVELS } from './config.ts';
 import {
+  choiceMap,
   duration,
   durationList,
   durationOrNone,
@@ -336,11 +338,16 @@ const lanes = section('Worker threads.', {
     'Tenants with more work than one lane does: over how many lanes the destinations of each are spread. See docs/delivery.md.',
     { min: 2, max: limits.lanes, names: 'tenant ids' },
   ).byDefault({}),
+  classes: choiceMap(
+    'Source topics whose records are not first attempts like others, but replays or bulk: they get fewer turns.',
+    TOPIC_CLASSES,
+    { names: 'topics' },
+  ).byDefault({}),
   weights: section('Turns of the classes of work, relative to one another, while all of them have some.', {
     first: weight('First attempts.').byDefault(8),
     retry: weight('Retries.').byDefault(4),
-    replay: weight('Replays.').byDefault(2),
-    bulk: weight('Bulk.').byDefault(1),
+    replay: weight('Records of topics whose class is `replay`.').byDefault(2),
+    bulk: weight('Records of topics whose class is `bulk`.').byDefault(1),
   }).always(),
   stallTimeout: duration('A lane that does not answer for so long is replaced.', {
     min: 500,

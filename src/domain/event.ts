@@ -54,3 +54,13 @@ export interface FieldMapping {
   /** Null: none expires by itself. */
   readonly expiresAt: FieldSource | null;
 }
+
+export interface FieldMappings {
+  readonly default: FieldMapping;
+  readonly byTopic: Readonly<Record<string, FieldMapping>>;
+}
+
+/** The mapping of a source topic. A topic may be called `constructor`, which every object has a value for. */
+export function mappingOf({ byTopic, default: usual }: FieldMappings, topic: string): FieldMapping {
+  return (Object.hasOwn(byTopic, topic) ? byTopic[topic] : undefined) ?? usual;
+}

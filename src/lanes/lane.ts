@@ -1,10 +1,11 @@
 import type { Clock } from '../domain/clock.ts';
-import type { Event, FieldMapping } from '../domain/event.ts';
+import { mappingOf, type Event, type FieldMapping } from '../domain/event.ts';
 import { deliveryId } from '../domain/ids.ts';
 import type { Priority } from '../domain/destination.ts';
 import { INVALID_REASONS, type Outcome } from '../domain/outcome.ts';
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import { rekeyedFrom, type RekeyedFrom } from '../domain/rekeyed-from.ts';
+import type { WorkClass } from '../domain/work-class.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots, type LaneSlot } from '../observability/lane-slots.ts';
@@ -35,6 +36,7 @@ const PRIORITY_WEIGHTS = { high: 8, normal: 4, low: 1 };
 
 export interface LaneOptions {
   readonly fields: LaneTask['fields'];
+  readonly classes: LaneTask['classes'];
   readonly weights: LaneTask['weights'];
   readonly clock: Clock;
   readonly reader: EventReader;
@@ -61,6 +63,7 @@ export interface LaneOptions {
 export class Lane {
   readonly #options: LaneOptions;
   readonly #assignments = new Map<number, LaneAssignment>();
+  readonly #classes: ReadonlyMap<string, WorkClass>;
   /** Records that are not decoded yet, taken in turn tenant by tenant. */
   readonly #inbox: FairInbox<BatchReader>;
   /** Bytes of the records in the inbox. */
@@ -71,6 +74,7 @@ export class Lane {
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#classes = new Map(Object.entries(options.classes));
     this.#inbox = new FairInbox({
       quantumBytes: QUANTUM_BYTES,
       tenantWeight: () => 1,
@@ -133,13 +137,13 @@ export class Lane {
     const { assignment: id, topic, partition, isRetry } = message;
     const recovered = new Map(message.recovered.deliveryIds);
     const sinceMs = this.#options.clock.monotonicMs();
-    const mapping = this.#mappingOf(topic);
-    this.#assignments.set(id, { id, topic, partition, mapping, isRetry, sinceMs, recovered, ended: false });
+    this.#assignments.set(id, { id, topic, partition, isRetry, sinceMs, recovered, ended: false });
     if (!isRetry) this.#options.seen?.begin(id, message.recovered.seen, sinceMs);
   }
 
-  #mappingOf(topic: string): FieldMapping {
-    return this.#options.fields.byTopic[topic] ?? this.#options.fields.default;
+  /** Of a source topic. */
+  #classOf(topic: string): WorkClass {
+    return this.#classes.get(topic) ?? 'first';
   }
 
   #rekeyedFrom(sourceTopic: string | undefined, record: Pick<OpenRecord, 'bytes'>): RekeyedFrom | null {
@@ -151,16 +155,15 @@ export class Lane {
   #receiveBatch(batch: BatchReader): void {
     while (batch.next()) {
       const assignment = this.#assignments.get(batch.assignment);
-      const rekeyed = this.#rekeyedFrom(assignment?.topic, batch);
-      const priority = (rekeyed === null ? assignment?.mapping : this.#mappingOf(rekeyed.topic))?.priority;
+      const topic = this.#rekeyedFrom(assignment?.topic, batch)?.topic ?? assignment?.topic ?? '';
       this.#inbox.add(
         batch,
         batch.index,
         batch.payloadStart,
         batch.payloadBytes,
         batch.tenant,
-        assignment?.isRetry === true ? 'retry' : 'first',
-        flowOf(priority),
+        assignment?.isRetry === true ? 'retry' : this.#classOf(topic),
+        priorityOf(mappingOf(this.#options.fields, topic)),
       );
       this.#inboxBytes += batch.payloadBytes;
     }
@@ -245,7 +248,7 @@ export class Lane {
       return;
     }
     record.rekeyed = this.#rekeyedFrom(record.topic, record);
-    const mapping = this.#mappingOf((record.rekeyed ?? record).topic);
+    const mapping = mappingOf(this.#options.fields, (record.rekeyed ?? record).topic);
     const event = this.#options.reader.read(record, batch.schemaId, tenant, mapping);
     if (typeof event === 'string') this.#endInvalid(record, tenant, event);
     else if (record.retry === null) this.#route(record, event, mapping);
@@ -258,7 +261,7 @@ export class Lane {
       this.#endRecord(record);
       return;
     }
-    if (this.#isDuplicate(record, event, mapping)) {
+    if (this.#isDuplicate(record, event, priorityOf(mapping))) {
       // The ledger has the event from the record that was first.
       entries.again(event, record);
       this.#endUndelivered(record, laneSlots.recordsDuplicate, 'duplicate', 'event_seen_before');
@@ -284,17 +287,15 @@ export class Lane {
 
   /**
    * The lanes of a spread tenant judge each for itself, and must take the same record for
-   * the first: what one takes for a duplicate another may not have sent yet. They take
-   * the records of one flow in the same order and no others, so these alone are compared.
+   * the first: what one takes for a duplicate another may not have sent yet. They take the records of
+   * one class and priority in the same order and no others, so these alone are compared.
    */
-  #isDuplicate(
-    { origin: { assignment, offset, parts } }: OpenRecord,
-    { tenant, id }: Event,
-    { priority }: FieldMapping,
-  ): boolean {
+  #isDuplicate(record: OpenRecord, { tenant, id }: Event, priority: Priority): boolean {
     const { seen, clock } = this.#options;
-    const flow = flowOf(priority);
-    const name = parts === 1 || flow === 'normal' ? id : `${id}\n${flow}`;
+    const { assignment, offset, parts } = record.origin;
+    const workClass = this.#classOf((record.rekeyed ?? record).topic);
+    const isUsual = workClass === 'first' && priority === 'normal';
+    const name = parts === 1 || isUsual ? id : `${id}\n${workClass}\n${priority}`;
     return seen?.see(tenant, name, assignment.id, offset, clock.monotonicMs()) === true;
   }
 
@@ -376,7 +377,7 @@ function retryOf({ headers }: RecordBytes): RetryHeaders | 'malformed' {
   return 'problem' in retry ? 'malformed' : retry;
 }
 
-/** Which of a tenant's lines in the inbox its first attempts wait in. */
-function flowOf(priority: FieldMapping['priority'] | undefined): Priority {
+/** What is known of an event's priority before it is decoded. */
+function priorityOf({ priority }: FieldMapping): Priority {
   return priority?.from === 'constant' ? priority.value : 'normal';
 }

@@ -1,6 +1,6 @@
 import { encodeBody } from '../deliver/body.ts';
 import type { BodyFormat } from '../domain/destination.ts';
-import type { Event, FieldMapping } from '../domain/event.ts';
+import type { Event } from '../domain/event.ts';
 import type { RekeyedFrom } from '../domain/rekeyed-from.ts';
 import type { RetryHeaders } from '../domain/retry-headers.ts';
 import type { RecordBytes } from './record-bytes.ts';
@@ -10,7 +10,6 @@ export interface LaneAssignment {
   readonly id: number;
   readonly topic: string;
   readonly partition: number;
-  readonly mapping: FieldMapping;
   /** Its topic is a delay topic. */
   readonly isRetry: boolean;
   /** When it was assigned, monotonic. */

@@ -7,11 +7,12 @@ import type {
   ClassWeights,
   DeliveryConfig,
   DuplicatesConfig,
+  LanesConfig,
   LedgerConfig,
   LimitsConfig,
 } from '../config/config.ts';
 import type { Destination, RateLimit } from '../domain/destination.ts';
-import type { FieldMapping } from '../domain/event.ts';
+import type { FieldMappings } from '../domain/event.ts';
 import type { RecordHeader, Recovered } from '../domain/record.ts';
 import type { EndpointNotice } from './endpoint.ts';
 
@@ -30,9 +31,7 @@ export interface LaneTask {
   readonly destinations: readonly Destination[];
   readonly delivery: DeliveryConfig;
   readonly ledger: LedgerConfig;
-  readonly fields: {
-    readonly default: FieldMapping;
-    readonly byTopic: Readonly<Record<string, FieldMapping>>;
+  readonly fields: FieldMappings & {
     /** Whose records have the mapping of the topic they were moved from; their headers tell it. */
     readonly rekeyedTopic?: string | null;
   };
@@ -43,6 +42,8 @@ export interface LaneTask {
   readonly retryDelaysMs: readonly number[];
   /** Null: a producer's duplicates are not looked for. */
   readonly duplicates: DuplicatesConfig | null;
+  /** Of the source topics whose records are not first attempts. */
+  readonly classes: LanesConfig['classes'];
   /** Of the classes of work in a lane. */
   readonly weights: ClassWeights;
   /** How many lanes the process has: each gets an equal part of what a channel may send. */

@@ -114,6 +114,7 @@ function composeLane(task: LaneTask): ComposedLane {
   const tenants = new Tenants(new RouteTable(task.destinations), makers, clock.monotonicMs);
   const lane = new Lane({
     fields: task.fields,
+    classes: task.classes,
     weights: task.weights,
     clock,
     reader: new EventReader(),

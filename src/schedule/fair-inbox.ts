@@ -1,7 +1,8 @@
 import type { Priority } from '../domain/destination.ts';
+import type { WorkClass } from '../domain/work-class.ts';
 import { EntryStore } from './entry-store.ts';
 import { TenantQueue } from './tenant-queue.ts';
-import type { Flow, Weights, WorkClass } from './tenant-queue.ts';
+import type { Flow, Weights } from './tenant-queue.ts';
 
 export interface FairInboxOptions<Tenant> {
   /**

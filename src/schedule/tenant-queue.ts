@@ -1,9 +1,7 @@
 import type { Priority } from '../domain/destination.ts';
+import { WORK_CLASSES, type WorkClass } from '../domain/work-class.ts';
 import { NO_ENTRY } from './entry-store.ts';
 import type { EntryStore } from './entry-store.ts';
-
-/** Why a record is worked on. */
-export type WorkClass = 'first' | 'retry' | 'replay' | 'bulk';
 
 /** How a tenant's part is divided; all > 0. */
 export interface Weights {
@@ -13,7 +11,6 @@ export interface Weights {
   readonly priorities: Readonly<Record<Priority, number>>;
 }
 
-const CLASSES = ['first', 'retry', 'replay', 'bulk'] as const;
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 /** Entries of one tenant, class and priority, first in first out. */
@@ -145,7 +142,7 @@ export class TenantQueue<Batch, Tenant> {
   }
 
   #class(workClass: WorkClass): ClassQueue {
-    const index = CLASSES.indexOf(workClass);
+    const index = WORK_CLASSES.indexOf(workClass);
     const known = this.#classes[index] as ClassQueue | null;
     if (known !== null) return known;
     const queue = new ClassQueue(workClass, this.#weights);

@@ -171,7 +171,7 @@ retry: { topicPrefix: my.retry, delays: [200ms, 1s, 90s, 7d] }
 limits:
   channels: { sms: { rate: 50/s }, email: { rate: 90/m, burst: 7 } }
   tenants: { default: { rate: 5/s }, byTenant: { acme: { rate: 100/s, burst: 20 }, '007': { rate: 1/h } } }
-lanes: { count: 4, tenantShare: 25%, spread: { acme: 4, '007': 2 }, weights: { bulk: 3 }, stallTimeout: 2s }
+lanes: { count: 4, tenantShare: 25%, spread: { acme: 4, '007': 2 }, classes: { imports: bulk, constructor: replay }, weights: { bulk: 3 }, stallTimeout: 2s }
 `;
 
   test('delay topics, shared limits and lanes are in base units', () => {
@@ -190,6 +190,7 @@ lanes: { count: 4, tenantShare: 25%, spread: { acme: 4, '007': 2 }, weights: { b
     expect(lanes).toMatchObject({
       tenantShare: 0.25,
       spread: { acme: 4, '007': 2 },
+      classes: { imports: 'bulk', constructor: 'replay' },
       weights: { first: 8, retry: 4, replay: 2, bulk: 3 },
       stallTimeoutMs: 2_000,
     });
@@ -220,6 +221,7 @@ lanes: { count: 4, tenantShare: 25%, spread: { acme: 4, '007': 2 }, weights: { b
       EVENTDISPATCH_LANES__TENANT_SHARE: '75%',
       EVENTDISPATCH_LANES__COUNT: '3',
       EVENTDISPATCH_LANES__SPREAD: '{acme: 3}',
+      EVENTDISPATCH_LANES__CLASSES: '{again: replay}',
       EVENTDISPATCH_LIMITS__CHANNELS__SMS__RATE: '10/s',
       EVENTDISPATCH_LIMITS__TENANTS__BY_TENANT: '{acme: {rate: 3/s}}',
       EVENTDISPATCH_FIELDS__DEFAULT__PRIORITY: 'low',
@@ -230,7 +232,11 @@ lanes: { count: 4, tenantShare: 25%, spread: { acme: 4, '007': 2 }, weights: { b
       breaker: null,
       adaptive: true,
     });
-    expect(config.lanes).toMatchObject({ tenantShare: 0.75, spread: { acme: 3 } });
+    expect(config.lanes).toMatchObject({
+      tenantShare: 0.75,
+      spread: { acme: 3 },
+      classes: { again: 'replay' },
+    });
     expect(config.limits).toEqual({
       channels: { sms: { ratePerSecond: 10, burst: 10 } },
       tenants: { default: null, byTenant: { acme: { ratePerSecond: 3, burst: 3 } } },

@@ -174,6 +174,11 @@ describe('a mistake', () => {
       ':3 lanes.spread: 2 is not allowed; allowed: a map of tenant ids to whole numbers, 2 to 255',
     ],
     [
+      'a topic whose class is that of a delay topic',
+      `${MINIMAL}lanes: { classes: { imports: bulk, contacts: retry } }\n`,
+      ':3 lanes.classes.contacts: "retry" is not allowed; allowed: a map of topics to replay or bulk',
+    ],
+    [
       'a weight of nothing',
       `${MINIMAL}lanes: { weights: { bulk: 0 } }\n`,
       ':3 lanes.weights.bulk: 0 is not allowed; allowed: a whole number, 1 to 1000',

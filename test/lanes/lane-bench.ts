@@ -12,7 +12,7 @@ import { Attempts } from '../../src/lanes/attempts.ts';
 import { DeliveryQueue } from '../../src/lanes/delivery-queue.ts';
 import { Endpoint } from '../../src/lanes/endpoint.ts';
 import type { EventReader } from '../../src/lanes/event-reader.ts';
-import { Lane } from '../../src/lanes/lane.ts';
+import { Lane, type LaneOptions } from '../../src/lanes/lane.ts';
 import { LedgerEntries } from '../../src/lanes/ledger-entries.ts';
 import type { OpenRecord } from '../../src/lanes/open-record.ts';
 import { Outbox } from '../../src/lanes/outbox.ts';
@@ -114,6 +114,7 @@ export class LaneBench {
     treatmentOf: (request: SentRequest) => Treatment,
     seen: SeenEvents | null = null,
     byTopic: Readonly<Record<string, FieldMapping>> = {},
+    classes: LaneOptions['classes'] = {},
   ) {
     const clock = systemClock;
     this.counters = new LaneCounters(createLaneCounters(destinations.length));
@@ -174,6 +175,7 @@ export class LaneBench {
     this.tenants = new Tenants(new RouteTable(destinations), makers, clock.monotonicMs);
     this.lane = new Lane({
       fields: { default: {} as FieldMapping, byTopic },
+      classes,
       weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
       clock,
       reader: { define: () => undefined, read: readPlainly } as unknown as EventReader,

@@ -2,7 +2,7 @@ import type { Client, Dispatcher } from 'undici';
 import { DeadlineWheel, type Deadlined } from '../../src/deliver/deadline-wheel.ts';
 import { Origin, type HttpClient } from '../../src/deliver/http-client.ts';
 import type { BreakerPolicy, Destination, RetryPolicy } from '../../src/domain/destination.ts';
-import type { Event, FieldMapping } from '../../src/domain/event.ts';
+import type { Event } from '../../src/domain/event.ts';
 import { ABSENT } from '../../src/domain/batch-layout.ts';
 import { RecordBytes } from '../../src/lanes/record-bytes.ts';
 import { OpenRecord, type LaneAssignment } from '../../src/lanes/open-record.ts';
@@ -128,7 +128,6 @@ export function assignmentOf(id: number, isRetry = false): LaneAssignment {
     id,
     topic: isRetry ? 'retry.1s' : 't',
     partition: id,
-    mapping: {} as FieldMapping,
     isRetry,
     sinceMs: 0,
     recovered: new Map(),

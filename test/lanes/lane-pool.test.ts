@@ -77,6 +77,7 @@ class Bench {
         spreadLimits: new Map(),
         retryDelaysMs: [1_000],
         duplicates: null,
+        classes: {},
         weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
         lanes: LANES,
         instance: 'test',

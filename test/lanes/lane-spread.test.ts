@@ -148,11 +148,13 @@ describe('a record of a spread tenant', () => {
 });
 
 test.each([
-  ['spread', { part: 0, parts: 2 }, ['delivered', 'delivered']],
-  ['in one lane', { part: 0, parts: 1 }, ['delivered', 'duplicate']],
+  ['priority', 'urgent', 'spread', { part: 0, parts: 2 }, ['delivered', 'delivered']],
+  ['priority', 'urgent', 'in one lane', { part: 0, parts: 1 }, ['delivered', 'duplicate']],
+  ['class', 'imports', 'spread', { part: 0, parts: 2 }, ['delivered', 'delivered']],
+  ['class', 'imports', 'in one lane', { part: 0, parts: 1 }, ['delivered', 'duplicate']],
 ])(
-  'records of topics of different priority, of a tenant that is %s: %o',
-  async (_what, lanePart, outcomes) => {
+  'records of topics of different %s, %s and another, of a tenant that is %s: %o',
+  async (_what, topic, _where, lanePart, outcomes) => {
     const seen = new SeenEvents({ windowMs: 60_000, maxRemembered: 1_000 });
     const urgent = { priority: { from: 'constant', value: 'high' } } as FieldMapping;
     const lane = new LaneBench(
@@ -161,10 +163,11 @@ test.each([
       () => ok,
       seen,
       { urgent },
+      { imports: 'bulk' },
     );
     lanes.push(lane);
     lane.begin(1);
-    lane.begin(2, NOTHING_RECOVERED, 'urgent');
+    lane.begin(2, NOTHING_RECOVERED, topic);
     // Two lanes may take them in different orders, so neither may drop one for the other's sake.
     for (const assignment of [1, 2]) lane.send(assignment, [event('e')], lanePart);
     await lane.pass(100);

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Priority } from '../../src/domain/destination.ts';
+import type { WorkClass } from '../../src/domain/work-class.ts';
 import type { FairInbox } from '../../src/schedule/fair-inbox.ts';
 import type { FairInboxOptions } from '../../src/schedule/fair-inbox.ts';
-import type { WorkClass } from '../../src/schedule/tenant-queue.ts';
 import { variantOf } from '../domain/planted-bug.ts';
 
 type InboxClass = typeof FairInbox;

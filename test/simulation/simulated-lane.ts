@@ -102,6 +102,7 @@ export function composeLane({
   );
   const lane = new Lane({
     fields: { default: {} as FieldMapping, byTopic: {} },
+    classes: {},
     weights: { first: 8, retry: 4, replay: 2, bulk: 1 },
     clock,
     reader: { define: () => undefined, read: readPlainly } as unknown as EventReader,
