@@ -8,7 +8,7 @@ interface Row {
   readonly tenant: string;
   readonly eventId: string;
   readonly deliveries: number;
-  /** 1 when a row ends the record as a whole: `filtered`, `invalid`, `worker_crash` … */
+  /** 1 when a row ends the record, or all of it in one lane, as a whole: `filtered`, `invalid`, `worker_crash` … */
   readonly isEnded: number;
   readonly maybeTwice: number;
   readonly unfinished: readonly (readonly string[])[];
@@ -24,7 +24,7 @@ const RECORDS = `SELECT
     any(in_tenant) AS tenant,
     any(in_event) AS eventId,
     toUInt32(count()) AS deliveries,
-    max(id = '') AS isEnded,
+    max(to_destination = '') AS isEnded,
     toUInt32(countIf(doubts > 0 AND successes > 0)) AS maybeTwice,
     groupArrayIf([id, to_destination, toString(row_count), toString(departures)],
       successes = 0 AND ends < 1) AS unfinished,

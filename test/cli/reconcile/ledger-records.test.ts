@@ -38,6 +38,7 @@ const ROWS: Readonly<Record<number, readonly Row[]>> = {
   16: [{}],
   17: [{}],
   18: [{}, { outcome: 'dead', deliveryId: '', destinationId: '', reason: 'worker_crash' }],
+  19: [{}, { outcome: 'dead', deliveryId: 'part 1 of 2', destinationId: '', reason: 'worker_crash' }],
 };
 /** How many deliveries their events were to have, by each row in `events`; those of other records were not told. */
 const EXPECTED: Readonly<Record<number, readonly number[]>> = {
@@ -47,6 +48,7 @@ const EXPECTED: Readonly<Record<number, readonly number[]>> = {
   16: [3, 1],
   17: [3, 2],
   18: [2],
+  19: [4],
 };
 
 beforeAll(async () => {
@@ -82,7 +84,7 @@ test('the records of the span alone, in the order of their offsets', () => {
   expect(records[0]).toMatchObject({ tenant: 'tenant-1', eventId: 'evt_1', deliveries: 1 });
 });
 
-test.each([1, 3, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18])(
+test.each([1, 3, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19])(
   'record %i has no unfinished delivery',
   (offset) => {
     expect(recordAt(offset).unfinished).toEqual([]);
