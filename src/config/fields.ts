@@ -258,16 +258,11 @@ export function integerMap(
   description: string,
   { min, max, names }: Range & { readonly names: string },
 ): Leaf<Record<string, number>> {
-  return leaf({
+  return flatMap(
     description,
-    allowed: `a map of ${names} to whole numbers, ${min} to ${max}`,
-    read: (raw) => (isRecord(raw) ? (raw as Record<string, number>) : null),
-    wrongKeys: (map) =>
-      Object.keys(map).filter(
-        (key) => !Number.isInteger(map[key]) || inRange(map[key] ?? null, { min, max }) === null,
-      ),
-    textForm: 'yaml',
-  });
+    `a map of ${names} to whole numbers, ${min} to ${max}`,
+    (value) => Number.isInteger(value) && inRange(value as number, { min, max }) !== null,
+  );
 }
 
 /** One of a few words by names of the user's own. */
@@ -276,13 +271,9 @@ export function choiceMap<const Word extends string>(
   words: readonly Word[],
   { names }: { readonly names: string },
 ): Leaf<Record<string, Word>> {
-  return leaf({
-    description,
-    allowed: `a map of ${names} to ${words.join(' or ')}`,
-    read: (raw) => (isRecord(raw) ? (raw as Record<string, Word>) : null),
-    wrongKeys: (map) => Object.keys(map).filter((key) => !words.some((word) => word === map[key])),
-    textForm: 'yaml',
-  });
+  return flatMap(description, `a map of ${names} to ${words.join(' or ')}`, (value) =>
+    words.some((word) => word === value),
+  );
 }
 
 export function size(description: string, range: Range): Leaf<number> {
@@ -369,17 +360,19 @@ export type Scalar = string | number | boolean;
 
 /** A flat map with names of the user's own; its values may be secrets, so a problem never shows them. */
 export function scalarMap(description: string, allowed: string): Leaf<Record<string, Scalar>> {
-  return flatMap(description, allowed, isScalar);
+  return flatMap(description, allowed, isScalar, true);
 }
 
 export function textMap(description: string, allowed: string): Leaf<Record<string, string>> {
-  return flatMap(description, allowed, (value): value is string => typeof value === 'string');
+  return flatMap(description, allowed, (value) => typeof value === 'string', true);
 }
 
+/** Values by names of the user's own. */
 function flatMap<T>(
   description: string,
   allowed: string,
-  accepts: (value: unknown) => value is T,
+  accepts: (value: unknown) => boolean,
+  isSecret = false,
 ): Leaf<Record<string, T>> {
   return leaf({
     description,
@@ -387,11 +380,11 @@ function flatMap<T>(
     read: (raw) => (isRecord(raw) ? (raw as Record<string, T>) : null),
     wrongKeys: (map) => Object.keys(map).filter((key) => !accepts(map[key])),
     textForm: 'yaml',
-    isSecret: true,
+    isSecret,
   });
 }
 
-function isScalar(value: unknown): value is Scalar {
+function isScalar(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }
 

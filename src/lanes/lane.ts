@@ -1,11 +1,9 @@
 import type { Clock } from '../domain/clock.ts';
-import { mappingOf, type Event, type FieldMapping } from '../domain/event.ts';
+import type { Event } from '../domain/event.ts';
 import { deliveryId } from '../domain/ids.ts';
-import type { Priority } from '../domain/destination.ts';
 import { INVALID_REASONS, type Outcome } from '../domain/outcome.ts';
 import { unpackHeaders } from '../domain/packed-headers.ts';
 import { rekeyedFrom, type RekeyedFrom } from '../domain/rekeyed-from.ts';
-import type { WorkClass } from '../domain/work-class.ts';
 import type { HttpClient } from '../deliver/http-client.ts';
 import type { LaneCounters } from '../observability/lane-counters.ts';
 import { laneSlots, type LaneSlot } from '../observability/lane-slots.ts';
@@ -25,6 +23,7 @@ import type { Outbox } from './outbox.ts';
 import type { LaneTask, ToLane } from './protocol.ts';
 import type { RecordBytes } from './record-bytes.ts';
 import { hasEnded, recoveredOf } from './recovered.ts';
+import { SourceTopics, type SourceTopic } from './source-topics.ts';
 import type { Tenant, Tenants } from './tenants.ts';
 import type { TenantLoad } from './tenant-load.ts';
 
@@ -63,7 +62,7 @@ export interface LaneOptions {
 export class Lane {
   readonly #options: LaneOptions;
   readonly #assignments = new Map<number, LaneAssignment>();
-  readonly #classes: ReadonlyMap<string, WorkClass>;
+  readonly #topics: SourceTopics;
   /** Records that are not decoded yet, taken in turn tenant by tenant. */
   readonly #inbox: FairInbox<BatchReader>;
   /** Bytes of the records in the inbox. */
@@ -74,7 +73,7 @@ export class Lane {
 
   constructor(options: LaneOptions) {
     this.#options = options;
-    this.#classes = new Map(Object.entries(options.classes));
+    this.#topics = new SourceTopics(options.fields, options.classes);
     this.#inbox = new FairInbox({
       quantumBytes: QUANTUM_BYTES,
       tenantWeight: () => 1,
@@ -141,11 +140,6 @@ export class Lane {
     if (!isRetry) this.#options.seen?.begin(id, message.recovered.seen, sinceMs);
   }
 
-  /** Of a source topic. */
-  #classOf(topic: string): WorkClass {
-    return this.#classes.get(topic) ?? 'first';
-  }
-
   #rekeyedFrom(sourceTopic: string | undefined, record: Pick<OpenRecord, 'bytes'>): RekeyedFrom | null {
     if (sourceTopic === undefined || sourceTopic !== this.#options.fields.rekeyedTopic) return null;
     const { headers } = record.bytes;
@@ -155,15 +149,16 @@ export class Lane {
   #receiveBatch(batch: BatchReader): void {
     while (batch.next()) {
       const assignment = this.#assignments.get(batch.assignment);
-      const topic = this.#rekeyedFrom(assignment?.topic, batch)?.topic ?? assignment?.topic ?? '';
+      const source = this.#rekeyedFrom(assignment?.topic, batch)?.topic ?? assignment?.topic ?? '';
+      const { workClass, priority } = this.#topics.of(source);
       this.#inbox.add(
         batch,
         batch.index,
         batch.payloadStart,
         batch.payloadBytes,
         batch.tenant,
-        assignment?.isRetry === true ? 'retry' : this.#classOf(topic),
-        priorityOf(mappingOf(this.#options.fields, topic)),
+        assignment?.isRetry === true ? 'retry' : workClass,
+        priority,
       );
       this.#inboxBytes += batch.payloadBytes;
     }
@@ -248,20 +243,20 @@ export class Lane {
       return;
     }
     record.rekeyed = this.#rekeyedFrom(record.topic, record);
-    const mapping = mappingOf(this.#options.fields, (record.rekeyed ?? record).topic);
-    const event = this.#options.reader.read(record, batch.schemaId, tenant, mapping);
+    const source = this.#topics.of((record.rekeyed ?? record).topic);
+    const event = this.#options.reader.read(record, batch.schemaId, tenant, source.mapping);
     if (typeof event === 'string') this.#endInvalid(record, tenant, event);
-    else if (record.retry === null) this.#route(record, event, mapping);
+    else if (record.retry === null) this.#route(record, event, source);
     else this.#deliverAgain(record, record.retry, event);
   }
 
-  #route(record: OpenRecord, event: Event, mapping: FieldMapping): void {
+  #route(record: OpenRecord, event: Event, source: SourceTopic): void {
     const { entries } = this.#options;
     if (hasEnded(record)) {
       this.#endRecord(record);
       return;
     }
-    if (this.#isDuplicate(record, event, priorityOf(mapping))) {
+    if (this.#isDuplicate(record, event, source)) {
       // The ledger has the event from the record that was first.
       entries.again(event, record);
       this.#endUndelivered(record, laneSlots.recordsDuplicate, 'duplicate', 'event_seen_before');
@@ -290,12 +285,10 @@ export class Lane {
    * the first: what one takes for a duplicate another may not have sent yet. They take the records of
    * one class and priority in the same order and no others, so these alone are compared.
    */
-  #isDuplicate(record: OpenRecord, { tenant, id }: Event, priority: Priority): boolean {
+  #isDuplicate({ origin }: OpenRecord, { tenant, id }: Event, { flow }: SourceTopic): boolean {
     const { seen, clock } = this.#options;
-    const { assignment, offset, parts } = record.origin;
-    const workClass = this.#classOf((record.rekeyed ?? record).topic);
-    const isUsual = workClass === 'first' && priority === 'normal';
-    const name = parts === 1 || isUsual ? id : `${id}\n${workClass}\n${priority}`;
+    const { assignment, offset, parts } = origin;
+    const name = parts === 1 || flow === '' ? id : `${id}\n${flow}`;
     return seen?.see(tenant, name, assignment.id, offset, clock.monotonicMs()) === true;
   }
 
@@ -375,9 +368,4 @@ const MALFORMED = INVALID_REASONS.indexOf('malformed');
 function retryOf({ headers }: RecordBytes): RetryHeaders | 'malformed' {
   const retry = decodeRetryHeaders(headers === null ? [] : unpackHeaders(headers));
   return 'problem' in retry ? 'malformed' : retry;
-}
-
-/** What is known of an event's priority before it is decoded. */
-function priorityOf({ priority }: FieldMapping): Priority {
-  return priority?.from === 'constant' ? priority.value : 'normal';
 }

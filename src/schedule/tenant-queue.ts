@@ -1,4 +1,4 @@
-import type { Priority } from '../domain/destination.ts';
+import { PRIORITIES, type Priority } from '../domain/destination.ts';
 import { WORK_CLASSES, type WorkClass } from '../domain/work-class.ts';
 import { NO_ENTRY } from './entry-store.ts';
 import type { EntryStore } from './entry-store.ts';
@@ -10,8 +10,6 @@ export interface Weights {
   /** Among the priorities of one class that have something. */
   readonly priorities: Readonly<Record<Priority, number>>;
 }
-
-const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 /** Entries of one tenant, class and priority, first in first out. */
 export class Flow {

@@ -77,8 +77,10 @@ export async function ledgerRecords(
   { partition, from, end }: Span,
 ): Promise<readonly LedgerRecord[]> {
   const span = { topic, partition, from, end };
-  const rows = await ledger.query<Row>(RECORDS, span);
-  const events = await ledger.query<ExpectedRow>(EXPECTED, span);
+  const [rows, events] = await Promise.all([
+    ledger.query<Row>(RECORDS, span),
+    ledger.query<ExpectedRow>(EXPECTED, span),
+  ]);
   const expected = new Map(events.map((event) => [event.at, event.expected]));
   return rows.map(({ at, unfinished, repeated, isEnded, ...rest }) => ({
     ...rest,
