@@ -34,6 +34,17 @@ export class Finding {
     this.id = id;
   }
 
+  /** Of two runs together. Both are of one invariant. */
+  static sum(one: Finding, other: Finding): Finding {
+    const sum = new Finding(one.id);
+    for (const { seen, violations, examples } of [one, other]) {
+      sum.seen += seen;
+      sum.violations += violations;
+      sum.examples.push(...examples.slice(0, MAX_EXAMPLES - sum.examples.length));
+    }
+    return sum;
+  }
+
   /** One case. @param example is asked for only when the case breaks the invariant. */
   judge(holds: boolean, example: () => string): void {
     this.seen++;
