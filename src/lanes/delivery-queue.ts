@@ -71,8 +71,8 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   readonly #firstsPerRetry: number;
   #firstsSinceRetry = Infinity;
   #isAsleep = false;
-  /** Deliveries whose back-off runs. */
-  #delayed = 0;
+  /** Deliveries that have come and not ended: queued, in flight, in their back-off, or about to be written down. */
+  #open = 0;
 
   constructor(
     destination: Destination,
@@ -102,13 +102,14 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     return this.#firsts.length + this.#retries.length;
   }
 
-  /** Whether nothing is on its way by this queue: queued, in flight, or in its back-off. */
+  /** Whether nothing that came by this queue is still to end. */
   get isIdle(): boolean {
-    return this.length === 0 && this.inFlight === 0 && this.#delayed === 0;
+    return this.#open === 0;
   }
 
   /** Queues a delivery and sends what may be sent; one that stays lets go of its batch. */
   add(delivery: Delivery): void {
+    this.#open++;
     delivery.queuedAtMs = this.#clocks.alarm.nowMs();
     if (this.#order !== null && !this.#entersOrder(this.#order, delivery)) {
       this.#countBehindKeys(1);
@@ -136,14 +137,12 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
 
   /** Queues a delivery when its back-off is over; until then it lets go of its batch, too. */
   addLater(delivery: Delivery, dueMs: number): void {
-    this.#delayed++;
     delivery.record.detach();
     this.#clocks.alarm.set(delivery, dueMs);
   }
 
   /** For the delivery itself, when its back-off is over. */
   addDelayed(delivery: Delivery): void {
-    this.#delayed--;
     delivery.queuedAtMs = this.#clocks.alarm.nowMs();
     this.#countIn();
     this.#enqueue(delivery);
@@ -154,6 +153,7 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
    * is queued. `pump` follows, now or when its connection is free.
    */
   leave(delivery: Delivery): void {
+    this.#open--;
     if (this.#order === null || !delivery.holdsKey) return;
     delivery.holdsKey = false;
     const next = this.#order.leave(delivery.event.key);

@@ -3,7 +3,10 @@ import type { BodyFormat } from '../domain/destination.ts';
 import type { Event } from '../domain/event.ts';
 import type { RekeyedFrom } from '../domain/rekeyed-from.ts';
 import type { RetryHeaders } from '../domain/retry-headers.ts';
+import type { EncodedRecord } from '../ledger/rows.ts';
 import type { RecordBytes } from './record-bytes.ts';
+
+const NO_CELLS = new Uint8Array(0);
 
 /** An assignment as a lane knows it; once ended, nothing of it is sent or reported as done. */
 export interface LaneAssignment {
@@ -44,7 +47,7 @@ export class OpenRecord {
   /** Deliveries that have not ended. */
   deliveriesLeft = 0;
   /** What all of its ledger rows begin with; see `ledger/rows.ts`. */
-  encodedRow = '';
+  encodedRow: EncodedRecord = NO_CELLS;
   #isDetached = false;
   #cloudEventsBody: Buffer | null = null;
 

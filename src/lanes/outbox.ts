@@ -1,4 +1,10 @@
-import { AttemptRows, EventRows, type AttemptRow, type EventRow } from '../ledger/rows.ts';
+import {
+  AttemptRows,
+  EventRows,
+  type AttemptRow,
+  type EncodedRecord,
+  type EventRow,
+} from '../ledger/rows.ts';
 import type { DestinationNotice, Handover, Settled } from './protocol.ts';
 import type { OpenRecord } from './open-record.ts';
 
@@ -25,11 +31,11 @@ export class Outbox {
     this.#post = post;
   }
 
-  attempt(encodedRecord: string, row: AttemptRow): void {
+  attempt(encodedRecord: EncodedRecord, row: AttemptRow): void {
     this.#attempts.append(encodedRecord, row);
   }
 
-  event(encodedRecord: string, row: EventRow): void {
+  event(encodedRecord: EncodedRecord, row: EventRow): void {
     this.#events.append(encodedRecord, row);
   }
 

@@ -64,7 +64,7 @@ export class Outcomes {
     if (isCharged) delivery.attempts++;
     if (verdict.class === 'delivered') {
       this.#options.entries.attempt(delivery, this.#entry(delivery, result, 'delivered'));
-      this.#countDelivered(delivery);
+      this.#countDelivered(delivery, result.durationMs);
       this.#options.onEnded(delivery);
       return;
     }
@@ -228,11 +228,11 @@ export class Outcomes {
     };
   }
 
-  #countDelivered(delivery: Delivery): void {
-    const { counters, clock } = this.#options;
+  #countDelivered({ queue, record, attemptedAtMs }: Delivery, durationMs: number): void {
+    const { counters } = this.#options;
     counters.add(laneSlots.deliveriesDelivered);
-    delivery.queue.counters.destination.add(destinationSlots.delivered);
-    counters.observeReceipt((clock.wallMs() - delivery.record.producedAtMs) / 1000);
+    queue.counters.destination.add(destinationSlots.delivered);
+    counters.observeReceipt((attemptedAtMs + durationMs - record.producedAtMs) / 1000);
   }
 
   #countGivenUp(delivery: Delivery, outcome: 'dead' | 'rejected'): void {

@@ -24,8 +24,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\f': '\\f',
 };
 
-const MILLIS = Array.from({ length: 1000 }, (_, millis) => `.${String(millis).padStart(3, '0')}`);
-
 export function escapedText(value: string): string {
   return MAYBE_SPECIAL.test(value) ? value.replace(SPECIAL, (unit) => ESCAPES[unit] as string) : value;
 }
@@ -35,16 +33,7 @@ export function clampedUint(value: number, max: number): number {
   return value > 0 ? Math.min(Math.floor(value), max) : 0;
 }
 
-/**
- * A DateTime64(3), 1970 … 2286, as `seconds.millis`. The seconds always have ten
- * digits: another width could be read as a calendar date.
- */
-export function timeText(epochMs: number): string {
-  const clamped = clampedUint(epochMs, MAX_TIME_MS);
-  const second = Math.floor(clamped / 1000);
-  return secondText(second) + (MILLIS[clamped - second * 1000] as string);
-}
-
+/** The seconds of a time always have ten digits: another width could be read as a calendar date. */
 export function secondText(second: number): string {
   return second >= FULL_WIDTH_SECOND ? String(second) : String(second).padStart(SECOND_DIGITS, '0');
 }

@@ -52,8 +52,9 @@ export class RowBuffer {
   }
 
   /** Columns that are encoded already, each with its tab. */
-  encoded(columns: string): void {
-    this.#length += this.#bytes.write(columns, this.#length, 'utf8');
+  cells(columns: Uint8Array): void {
+    this.#bytes.set(columns, this.#length);
+    this.#length += columns.length;
   }
 
   /** Any text. A lone surrogate becomes U+FFFD. */
@@ -112,7 +113,7 @@ export class RowBuffer {
     this.#bytes[this.#length++] = TAB;
   }
 
-  /** A DateTime64(3), as `timeText` has it. */
+  /** A DateTime64(3), 1970 … 2286, as `seconds.millis`. */
   time(epochMs: number): void {
     const clamped = clampedUint(epochMs, MAX_TIME_MS);
     const second = Math.floor(clamped / 1000);
@@ -149,6 +150,14 @@ export class RowBuffer {
     this.#length = 0;
     this.#rows = 0;
     return { bytes, rows };
+  }
+
+  /** The columns so far, which are no row, in a buffer of their own. */
+  takeCells(): Uint8Array {
+    const cells = Buffer.allocUnsafe(this.#length);
+    this.#bytes.copy(cells, 0, 0, this.#length);
+    this.#length = 0;
+    return cells;
   }
 
   #write(text: string): void {

@@ -1,5 +1,4 @@
 import type { Outcome } from '../domain/outcome.ts';
-import { clampedUint, escapedText, timeText } from './cell-text.ts';
 import { LEDGER_COLUMNS, RECORD_COLUMNS } from './columns.ts';
 import { RowBuffer } from './row-buffer.ts';
 
@@ -101,21 +100,33 @@ export interface TakenRows {
   readonly rows: number;
 }
 
+/** A record's columns as bytes, each with its tab. */
+export type EncodedRecord = Uint8Array;
+
+/** What a record is encoded in, one at a time. */
+const recordCells = new RowBuffer();
+
 /**
  * The record's columns, encoded. A lane makes this once per record and begins
  * the event's row and each attempt's row with it: half of a row's cost.
  */
-export function encodeRecord(record: RecordColumns): string {
-  const partition = clampedUint(record.partition, MAX_UINT32);
-  const offset = clampedUint(record.offset, Number.MAX_SAFE_INTEGER);
-  const lane = clampedUint(record.lane, MAX_UINT8);
-  const epoch = clampedUint(record.epoch, MAX_UINT32);
-  return (
-    `${escapedText(record.tenant)}\t${escapedText(record.eventId)}\t${escapedText(record.eventType)}\t` +
-    `${timeText(record.eventTimeMs)}\t${escapedText(record.correlationId)}\t` +
-    `${escapedText(record.topic)}\t${partition}\t${offset}\t${timeText(record.producedAtMs)}\t` +
-    `${escapedText(record.instance)}\t${lane}\t${epoch}\t${escapedText(record.traceId)}\t`
-  );
+export function encodeRecord(record: RecordColumns): EncodedRecord {
+  const b = recordCells;
+  b.reserve(recordTextUnits(record), RECORD_COLUMNS.length);
+  b.text(record.tenant);
+  b.text(record.eventId);
+  b.text(record.eventType);
+  b.time(record.eventTimeMs);
+  b.text(record.correlationId);
+  b.text(record.topic);
+  b.uint(record.partition, MAX_UINT32);
+  b.uint(record.offset, Number.MAX_SAFE_INTEGER);
+  b.time(record.producedAtMs);
+  b.text(record.instance);
+  b.uint(record.lane, MAX_UINT8);
+  b.uint(record.epoch, MAX_UINT32);
+  b.text(record.traceId);
+  return b.takeCells();
 }
 
 export class EventRows {
@@ -130,10 +141,10 @@ export class EventRows {
   }
 
   /** @param record from `encodeRecord`. */
-  append(record: string, row: EventRow): void {
+  append(record: EncodedRecord, row: EventRow): void {
     const b = this.#buffer;
     b.reserve(record.length + eventTextUnits(row), EVENT_COLUMNS);
-    b.encoded(record);
+    b.cells(record);
     b.text(row.version);
     b.text(row.source);
     b.text(row.key);
@@ -163,10 +174,10 @@ export class AttemptRows {
   }
 
   /** @param record from `encodeRecord`. */
-  append(record: string, row: AttemptRow): void {
+  append(record: EncodedRecord, row: AttemptRow): void {
     const b = this.#buffer;
     b.reserve(record.length + attemptTextUnits(row), ATTEMPT_COLUMNS);
-    b.encoded(record);
+    b.cells(record);
     b.text(row.deliveryId);
     b.text(row.destinationId);
     b.text(row.channel);
@@ -196,6 +207,18 @@ export class AttemptRows {
   take(): TakenRows | null {
     return this.#buffer.take();
   }
+}
+
+function recordTextUnits(record: RecordColumns): number {
+  return (
+    record.tenant.length +
+    record.eventId.length +
+    record.eventType.length +
+    record.correlationId.length +
+    record.topic.length +
+    record.instance.length +
+    record.traceId.length
+  );
 }
 
 function eventTextUnits(row: EventRow): number {

@@ -269,7 +269,6 @@ test('a queue is not idle while one of its deliveries is in its back-off', () =>
   const queue = bench.queue();
   const delivery = bench.add(queue, 'a');
   bench.end(delivery, 'local', 'stays');
-  expect(queue.isIdle).toBe(true);
   queue.addLater(delivery, nowMs() + 50);
   expect([queue.isIdle, queue.length]).toEqual([false, 0]);
   vi.advanceTimersByTime(50);

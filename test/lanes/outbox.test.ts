@@ -46,7 +46,7 @@ function attemptOf(deliveryId: string, response = ''): AttemptRow {
 }
 
 /** As `encodeRecord` makes them. */
-const encoded = 'x\t'.repeat(RECORD_COLUMNS.length);
+const encoded = Buffer.from('x\t'.repeat(RECORD_COLUMNS.length));
 
 describe('a message', () => {
   test('carries everything since the last one, once', () => {

@@ -79,8 +79,8 @@ function get(tenants: Tenants, name: string, partition = 1): Tenant {
   return tenants.get(name, partition, 0);
 }
 
-/** Its attempt has ended well. */
-function end(queue: DeliveryQueue, delivery: Delivery): void {
+/** Its attempt was answered; what follows is not written down yet. */
+function answer(queue: DeliveryQueue, delivery: Delivery): void {
   queue.endpoint.tokens.spend(systemClock.monotonicMs());
   queue.onEnd(delivery);
 }
@@ -118,10 +118,20 @@ describe('a tenant is kept', () => {
     const delivery = deliver(queue);
     crowd(tenants, 0);
     expect(get(tenants, 'acme')).toBe(tenant);
-    end(queue, delivery);
+    answer(queue, delivery);
+    queue.leave(delivery);
     crowd(tenants, REMEMBERED);
     crowd(tenants, REMEMBERED * 2);
     expect(get(tenants, 'acme')).not.toBe(tenant);
+  });
+
+  test('while what was answered is not written down: the delivery still needs its queue', () => {
+    const { tenants } = open();
+    const tenant = get(tenants, 'acme');
+    const queue = tenant.queue(0);
+    answer(queue, deliver(queue));
+    crowd(tenants, 0);
+    expect(get(tenants, 'acme')).toBe(tenant);
   });
 
   test('while a delivery is in its back-off: forgotten, its limits would count from nothing', () => {
@@ -129,7 +139,7 @@ describe('a tenant is kept', () => {
     const tenant = get(tenants, 'acme');
     const queue = tenant.queue(0);
     const delivery = deliver(queue);
-    end(queue, delivery);
+    answer(queue, delivery);
     queue.addLater(delivery, systemClock.monotonicMs() + 60_000);
     crowd(tenants, 0);
     expect(get(tenants, 'acme')).toBe(tenant);
@@ -180,7 +190,8 @@ describe('a tenant is kept', () => {
       const delivery = deliver(queue);
       const seen = { durationMs: 1, inFlight: 1, retryAfterMs: null };
       queue.endpoint.onEnd(delivery.ticket, ENDS[how], seen, systemClock.monotonicMs());
-      end(queue, delivery);
+      answer(queue, delivery);
+      queue.leave(delivery);
       vi.advanceTimersByTime(60_000);
       crowd(tenants, 0);
       expect(get(tenants, 'acme')).toBe(tenant);

@@ -19,7 +19,6 @@ import { BatchReader } from '../../src/lanes/batch-reader.ts';
 import type { Delivery } from '../../src/lanes/delivery.ts';
 import type { Settled } from '../../src/lanes/protocol.ts';
 import type { LedgerBatcher } from '../../src/ledger/batcher.ts';
-import { timeText } from '../../src/ledger/cell-text.ts';
 import { laneSlots } from '../../src/observability/lane-slots.ts';
 import type { HandoverProducer } from '../../src/retry/handover-producer.ts';
 import type { Settler } from '../../src/settle/settler.ts';
@@ -398,7 +397,8 @@ export class SimulatedProcess extends Owner {
     const { time, faults, judge } = this.#world;
     const { assignment, sequence } = record.origin;
     const origin = this.#originOf(assignment.id, sequence);
-    judge.onRequest(origin, this.member, id, timeText(attemptedAtMs));
+    // As the ledger has it.
+    judge.onRequest(origin, this.member, id, (Math.floor(attemptedAtMs) / 1_000).toFixed(3));
     const treatment = treatmentOf(faults);
     let isOver = false;
     const end = (finish: () => void): void => {
