@@ -23,9 +23,7 @@ export type AvroSource = Extract<FieldSource, { from: 'avro' }>;
 
 /** Where a record came from, and what it carried beside its value. */
 export interface RecordOrigin {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
+  readonly place: { readonly topic: string; readonly partition: number; readonly offset: number };
   /** Unix epoch milliseconds. */
   readonly timestampMs: number;
   readonly key: Buffer | null;
@@ -113,8 +111,8 @@ function priorityOf(decoded: DecodedRecord, { priority }: FieldMapping, origin: 
   return name === 'high' || name === 'low' ? name : 'normal';
 }
 
-function placeOf(origin: RecordOrigin): string {
-  return `${origin.topic}/${origin.partition}/${origin.offset}`;
+function placeOf({ place: { topic, partition, offset } }: RecordOrigin): string {
+  return `${topic}/${partition}/${offset}`;
 }
 
 function textAt(source: FieldSource, decoded: DecodedRecord, origin: RecordOrigin): string {

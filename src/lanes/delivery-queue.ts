@@ -107,13 +107,12 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
     return this.#open === 0;
   }
 
-  /** Queues a delivery and sends what may be sent; one that stays lets go of its batch. */
+  /** Queues a delivery and sends what may be sent. */
   add(delivery: Delivery): void {
     this.#open++;
     delivery.queuedAtMs = this.#clocks.alarm.nowMs();
     if (this.#order !== null && !this.#entersOrder(this.#order, delivery)) {
       this.#countBehindKeys(1);
-      delivery.record.detach();
       return;
     }
     this.#countIn();
@@ -129,15 +128,12 @@ export class DeliveryQueue implements DeliveryHome, ConnectionWaiter, Due {
   }
 
   #enqueue(delivery: Delivery): void {
-    const list = this.#listOf(delivery);
-    list.append(delivery);
+    this.#listOf(delivery).append(delivery);
     this.pump();
-    if (list.holds(delivery)) delivery.record.detach();
   }
 
-  /** Queues a delivery when its back-off is over; until then it lets go of its batch, too. */
+  /** Queues a delivery when its back-off is over. */
   addLater(delivery: Delivery, dueMs: number): void {
-    delivery.record.detach();
     this.#clocks.alarm.set(delivery, dueMs);
   }
 

@@ -97,9 +97,4 @@ export class DeliveryList {
     this.length--;
     return first;
   }
-
-  /** Whether it waits here; to be asked about one that was appended here and nowhere else. */
-  holds(delivery: Delivery): boolean {
-    return delivery.next !== null || this.#tail === delivery;
-  }
 }

@@ -1,4 +1,4 @@
-import { buildEvent } from '../decode/envelope.ts';
+import { buildEvent, type RecordOrigin } from '../decode/envelope.ts';
 import { InvalidRecord } from '../decode/errors.ts';
 import { RecordDecoder } from '../decode/record-decoder.ts';
 import { ABSENT } from '../domain/batch-layout.ts';
@@ -25,30 +25,41 @@ export class EventReader {
    * @returns the event, or the reason why the record is none.
    */
   read(record: OpenRecord, schemaId: number, tenant: string, mapping: FieldMapping): Event | InvalidReason {
-    // The same place makes the same event id, whichever topic the record has gone through since.
-    const place = record.rekeyed ?? record;
-    const { buffer, valueStart, valueBytes, headers } = record.bytes;
+    const { buffer, valueStart, valueBytes } = record.bytes;
     if (valueBytes === ABSENT) return 'null_value';
     const start = valueStart + limits.wireHeaderBytes;
     try {
       const decoded = this.#decoder.decode(schemaId, buffer, start, valueStart + valueBytes, mapping);
-      return buildEvent(
-        decoded,
-        mapping,
-        {
-          topic: place.topic,
-          partition: place.partition,
-          offset: place.offset,
-          timestampMs: record.producedAtMs,
-          key: record.bytes.key,
-          headers: headers === null ? NO_HEADERS : headersOf(record, headers),
-        },
-        tenant,
-      );
+      return buildEvent(decoded, mapping, new OriginOf(record), tenant);
     } catch (error) {
       if (error instanceof InvalidRecord) return error.reason;
       throw error;
     }
+  }
+}
+
+/** What the envelope may ask of a record; its key and place, which most mappings need nothing of, are made when asked. */
+class OriginOf implements RecordOrigin {
+  readonly headers: readonly RecordHeader[];
+  readonly #record: OpenRecord;
+
+  constructor(record: OpenRecord) {
+    const { headers } = record.bytes;
+    this.headers = headers === null ? NO_HEADERS : headersOf(record, headers);
+    this.#record = record;
+  }
+
+  get timestampMs(): number {
+    return this.#record.producedAtMs;
+  }
+
+  get key(): Buffer | null {
+    return this.#record.bytes.key;
+  }
+
+  /** The same place makes the same event id, whichever topic the record has gone through since. */
+  get place(): RecordOrigin['place'] {
+    return this.#record.rekeyed ?? this.#record;
   }
 }
 

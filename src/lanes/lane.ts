@@ -70,6 +70,8 @@ export class Lane {
   #openRecords = 0;
   #openBytes = 0;
   readonly #turns: DecodingTurns;
+  /** Decoded since the last tick, ended or not. */
+  #fresh: OpenRecord[] = [];
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -112,6 +114,7 @@ export class Lane {
   tick(): void {
     const { client, clock, counters, outbox } = this.#options;
     client.tick(clock.monotonicMs());
+    this.#detachFresh();
     this.#turns.tick();
     counters.set(laneSlots.openRecords, this.#openRecords);
     counters.set(laneSlots.openBytes, this.#openBytes);
@@ -130,6 +133,13 @@ export class Lane {
     if (!load.mayGoOn) return;
     load.isParked = false;
     this.#inbox.unpark(load.tenant);
+  }
+
+  /** Most records end within a tick; what is still open lets go of its batch, whatever it waits for. */
+  #detachFresh(): void {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const record of fresh) if (record.deliveriesLeft > 0) record.detach();
   }
 
   #begin(message: Extract<ToLane, { kind: 'assignment' }>): void {
@@ -235,6 +245,7 @@ export class Lane {
       bytes,
       retry === 'malformed' ? null : retry,
     );
+    this.#fresh.push(record);
     this.#openRecords++;
     this.#openBytes += record.origin.bytes;
     if (record.speaksForEvent) this.#options.counters.add(laneSlots.recordsReceived);

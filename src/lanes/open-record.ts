@@ -42,13 +42,12 @@ export class OpenRecord {
   readonly retry: RetryHeaders | null;
   /** Where it was before it was moved to the topic keyed by tenant; null when it was not. */
   rekeyed: RekeyedFrom | null = null;
-  /** A part of its batch until it is detached. */
+  /** A part of its batch until it is detached, which it is when it is still open at the next tick of its lane. */
   bytes: RecordBytes;
   /** Deliveries that have not ended. */
   deliveriesLeft = 0;
   /** What all of its ledger rows begin with; see `ledger/rows.ts`. */
   encodedRow: EncodedRecord = NO_CELLS;
-  #isDetached = false;
   #cloudEventsBody: Buffer | null = null;
 
   constructor(origin: RecordOrigin, bytes: RecordBytes, retry: RetryHeaders | null) {
@@ -90,10 +89,8 @@ export class OpenRecord {
     return this.#cloudEventsBody;
   }
 
-  /** Copies its bytes out of the batch, all of whose memory a record that waits would keep alive. */
+  /** Copies its bytes out of the batch, all of whose memory a record that waits would keep alive. To be called once. */
   detach(): void {
-    if (this.#isDetached) return;
-    this.#isDetached = true;
     this.bytes = this.bytes.copy();
   }
 }

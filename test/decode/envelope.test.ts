@@ -31,9 +31,7 @@ const mapping: FieldMapping = {
 };
 
 const origin: RecordOrigin = {
-  topic: 'crm',
-  partition: 3,
-  offset: 42,
+  place: { topic: 'crm', partition: 3, offset: 42 },
   timestampMs: 1_700_000_000_000,
   key: Buffer.from('tenant-1'),
   headers: [],

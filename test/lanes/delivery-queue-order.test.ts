@@ -48,12 +48,6 @@ test('one of a key goes at a time, the next when it has ended; other keys go mea
   expect([queue.isIdle, bench.queued, bench.waiting]).toEqual([true, 0, 0]);
 });
 
-test('what waits behind its key lets go of its batch', () => {
-  const bench = new QueueBench();
-  const [, waiting] = add(bench, bench.queue({ order: 'key' }), ['a1', 'a2']);
-  expect(waiting!.record.bytes.buffer.length).toBeLessThan(1_000);
-});
-
 test('a back-off keeps the key: nothing of it overtakes the one that is tried again', () => {
   const bench = new QueueBench();
   const queue = bench.queue({ order: 'key' });

@@ -5,9 +5,8 @@
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
-import { Delivery } from '../../src/lanes/delivery.ts';
 import { laneSlots } from '../../src/observability/lane-slots.ts';
-import { assignmentOf, breakerOf, eventOf, openRecordOf } from './lane-parts.ts';
+import { assignmentOf, breakerOf } from './lane-parts.ts';
 import { QueueBench } from './queue-bench.ts';
 
 beforeEach(() => {
@@ -193,38 +192,6 @@ describe('unsent leaves', () => {
     bench.endFirst('gone');
     bench.add(queue, 'c');
     expect([bench.log, bench.notices]).toEqual([['a', 'disabled b', 'disabled c'], ['disabled']]);
-  });
-});
-
-describe('a record that stays', () => {
-  test('lets go of its batch; one that is sent at once need not', () => {
-    const bench = new QueueBench();
-    const queue = bench.queue({ maxInFlight: 1 });
-    const deliveries = ['a', 'b'].map(
-      (id, n) => new Delivery(id, openRecordOf(assignmentOf(1), n), eventOf(id), queue),
-    );
-    const batches = deliveries.map(({ record }) => record.bytes.buffer);
-    for (const delivery of deliveries) queue.add(delivery);
-    const [sent, kept] = deliveries.map(({ record }) => record);
-    expect(sent!.bytes.buffer).toBe(batches[0]);
-    expect(kept!.bytes.buffer.length).toBeLessThan(batches[1]!.length);
-    expect(kept!.bytes.value).toEqual(Buffer.from('value 1'));
-    const copy = kept!.bytes;
-    kept!.detach();
-    expect(kept!.bytes, 'copied once').toBe(copy);
-  });
-
-  test('lets go of its batch, too, when the next of a key that ended just then is queued behind it', () => {
-    const bench = new QueueBench();
-    const queue = bench.queue({ order: 'key', maxInFlight: 1 });
-    const expiresAtMs = systemClock.wallMs() + 50;
-    bench.add(queue, 'x', { event: { key: 'x' } });
-    bench.add(queue, 'k1', { event: { key: 'k', expiresAtMs } });
-    bench.add(queue, 'k2', { event: { key: 'k' } });
-    vi.advanceTimersByTime(51);
-    const late = bench.add(queue, 'y', { event: { key: 'y' } });
-    expect(bench.log).toEqual(['x', 'expired k1']);
-    expect(late.record.bytes.buffer.length).toBeLessThan(1_000);
   });
 });
 
