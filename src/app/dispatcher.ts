@@ -107,6 +107,7 @@ export async function startDispatcher(
     const topics = await ensureTopics(config, surroundings);
     notices.topicsReady(topics);
     const instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+    log.write('identified', { instance });
     const overflow = await openOverflow({ config, ...surroundings, instance, ledgerNotices });
     if (overflow !== null) surroundings.closers.push(overflow.stop);
     const rekey = await startRekey({ config, log, schemas, notices, ...surroundings }, topics);

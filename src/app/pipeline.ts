@@ -114,8 +114,11 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     onRevoke: (partitions) => {
       ownership.onRevoke(partitions);
     },
-    onCommit: (error, offsets) => {
+    onCommit: (error, offsets, isEvicted) => {
       committer.answer(error, offsets);
+      if (!isEvicted) return;
+      lease.onEvicted();
+      ownership.onEvicted();
     },
   }).catch(async (error: unknown) => {
     await lanes.close();

@@ -42,9 +42,9 @@ export async function openReader(
         notices.revoked(partitions);
         listener.onRevoke(partitions);
       },
-      onCommit: (error, offsets) => {
+      onCommit: (error, offsets, isEvicted) => {
         if (error === null) notices.committed(offsets);
-        listener.onCommit(error, offsets);
+        listener.onCommit(error, offsets, isEvicted);
       },
       onError: notices.kafkaError,
       onConnection: notices.kafkaConnection,

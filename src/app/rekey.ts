@@ -93,8 +93,9 @@ export async function openRekey(parts: RekeyParts): Promise<Rekey | null> {
       log.write('partitions_revoked', { partitions: namesOf(partitions), client: 'rekey' });
       ownership.onRevoke(partitions);
     },
-    onCommit: (error, offsets) => {
+    onCommit: (error, offsets, isEvicted) => {
       committer.answer(error, offsets);
+      if (isEvicted) ownership.onEvicted();
     },
     onError,
     onConnection: () => undefined,

@@ -5,6 +5,8 @@
  */
 export const LEASE_MS = 3_000;
 const ASK_AGAIN_MS = 500;
+/** Earlier than any time. */
+const NEVER_MS = -1;
 
 export interface LeaseOptions {
   /** Monotonic milliseconds, here and below. */
@@ -21,7 +23,7 @@ export interface LeaseOptions {
  * queues that go on at once, while its partitions may long be another's: so lanes send
  * only for so long after main has polled.
  *
- *   held ── a poll comes later than the lease lasts ──► lapsed
+ *   held ── a poll comes later than the lease lasts, or the broker does not know the process ──► lapsed
  *   lapsed ── the broker confirms the ownership ──► held
  *
  * `held`: every poll renews it. `lapsed`: polls renew nothing, since they return before
@@ -59,17 +61,29 @@ export class Lease {
   onPoll(nowMs: number): void {
     const stoodStillMs = nowMs - this.#polledMs;
     this.#polledMs = nowMs;
-    if (stoodStillMs > LEASE_MS) this.#lapse(stoodStillMs);
+    if (stoodStillMs > LEASE_MS) {
+      this.#lapse();
+      this.#options.onLapse(stoodStillMs);
+    }
     if (this.#state === 'held') this.#renew();
     else if (!this.#isAsking && nowMs >= this.#askAtMs) this.#ask();
   }
 
-  #lapse(stoodStillMs: number): void {
+  /**
+   * The broker answers that it does not know this process, which hears of the loss of its partitions only
+   * later: it was away for too long, though it has not stood still.
+   */
+  onEvicted(): void {
+    if (this.#state === 'lapsed') return;
+    this.#lapse();
+    this.#options.publish(NEVER_MS);
+  }
+
+  #lapse(): void {
     this.#state = 'lapsed';
     this.#lapses++;
     this.#isAsking = false;
     this.#askAtMs = 0;
-    this.#options.onLapse(stoodStillMs);
   }
 
   #ask(): void {

@@ -19,7 +19,7 @@ export interface OwnershipOptions {
   readonly committer: Committer;
   readonly revokeDeadlineMs: number;
   /**
-   * Whether this process stood still for so long that another may own its partitions by
+   * Whether this process stood still or was away for so long that another may own its partitions by
    * now: what it gives up then it has lost, and nothing of it is finished or committed.
    */
   hasLapsed(): boolean;
@@ -50,7 +50,7 @@ export interface OwnershipOptions {
  * what is open finish, make it durable, commit, tell the lanes, and only then
  * answer the group, which holds the next owner back until it hears. All of it
  * within a deadline; what is open after it is read again by the next owner. What
- * was lost while this process stood still is dropped at once, since another has it.
+ * was lost while this process stood still, or was out of the broker's sight, is dropped at once, since another has it.
  */
 export class Ownership {
   rebalances = 0;
@@ -85,6 +85,11 @@ export class Ownership {
         this.#options.group.unassign(partitions);
       })
       .catch(tell);
+  }
+
+  /** The broker does not know this process any more: what it is about to give up is another's already. */
+  onEvicted(): void {
+    this.#end([...this.#options.assignments.all()].filter(({ state }) => state === 'revoking'));
   }
 
   /** Waits until nothing of these is open, but for what has ended, flushing the ledger as it goes; false at the deadline. */
@@ -149,10 +154,16 @@ export class Ownership {
       this.#options.onRevoking(assignment);
     }
     if (!this.#options.hasLapsed()) {
+      // A process that was evicted hears of the loss like of a revocation; asked, the broker says which it is.
+      this.#options.committer.affirm(() => undefined);
       await this.drain(revoked, this.#options.revokeDeadlineMs);
       await this.#options.committer.commitAll(revoked, COMMIT_TIMEOUT_MS, COMMIT_IN_DOUBT_MS);
     }
-    for (const assignment of revoked) this.#options.assignments.end(assignment);
-    this.#options.onEnd(revoked);
+    this.#end(revoked.filter(({ state }) => state !== 'ended'));
+  }
+
+  #end(assignments: readonly Assignment[]): void {
+    for (const assignment of assignments) this.#options.assignments.end(assignment);
+    this.#options.onEnd(assignments);
   }
 }

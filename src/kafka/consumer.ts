@@ -4,6 +4,8 @@ import { RecordReader } from './record-reader.ts';
 
 const ASSIGN_PARTITIONS = -175;
 const REVOKE_PARTITIONS = -174;
+/** The broker's answers to a member whose partitions it has given away: unknown member, fenced instance, fenced epoch. */
+const EVICTED_CODES: ReadonlySet<number | undefined> = new Set([25, 82, 110]);
 
 /** What the group tells its member. Assign and revoke must each be answered, at once or later. */
 export interface ConsumerListener {
@@ -11,7 +13,8 @@ export interface ConsumerListener {
   onAssign(partitions: readonly TopicPartition[]): void;
   /** To be answered by `unassign`, after what can be finished is finished and committed. */
   onRevoke(partitions: readonly TopicPartition[]): void;
-  onCommit(error: string | null, offsets: readonly TopicPartitionOffset[]): void;
+  /** @param isEvicted the broker does not know this member any more, so its partitions are others' already. */
+  onCommit(error: string | null, offsets: readonly TopicPartitionOffset[], isEvicted: boolean): void;
   onError(message: string): void;
   /** Told every few seconds: whether any broker can be reached. */
   onConnection(isUp: boolean): void;
@@ -53,7 +56,8 @@ export class KafkaConsumer extends RecordReader {
           const accepted = offsets.filter(
             (offset): offset is TopicPartitionOffset => !(offset instanceof Error),
           );
-          listener.onCommit(error?.message ?? refused?.message ?? null, accepted);
+          const problem: { message: string; code?: number } | null = error ?? refused ?? null;
+          listener.onCommit(problem?.message ?? null, accepted, EVICTED_CODES.has(problem?.code));
         },
       },
       { 'auto.offset.reset': offsetReset as 'earliest' | 'latest' | 'error' },

@@ -7,6 +7,7 @@
  */
 export const LOG_EVENTS = {
   starting: { level: 'info', text: 'starting' },
+  identified: { level: 'info', text: 'its rows in the ledger bear this instance' },
   started: { level: 'info', text: 'started' },
   draining: { level: 'info', text: 'asked to stop: finishing what is in flight' },
   stopped: { level: 'info', text: 'stopped' },

@@ -91,13 +91,21 @@ export function wants(destination: DestinationFacts, { tenant, type }: ProducedE
   return isItsTenant && (destination.types === null || destination.types.includes(type));
 }
 
-/** The fault that may have lost the memory of this request, or made it come again; null when there was none. */
-export function faultOver(request: ReceivedRequest, { faults, run }: History): Fault | null {
+/**
+ * The fault that may have lost the memory of this request, or made it come again; null when there was none.
+ * @param begunByMs when it had begun at the latest.
+ */
+export function faultOver(
+  request: ReceivedRequest,
+  { faults, run }: History,
+  begunByMs = Infinity,
+): Fault | null {
   const { unflushedMs } = run.bounds;
   return (
     faults.find(
       (fault) =>
         REPEATING.has(fault.what) &&
+        fault.fromMs <= begunByMs &&
         (fault.process === '' || fault.process === request.process) &&
         request.atMs >= unflushedSince(fault.fromMs, faults, unflushedMs) &&
         request.atMs <= fault.toMs + unflushedMs,
@@ -143,7 +151,7 @@ function expectedOf({ run, produced }: History): Pick<DeliveryEvidence, 'id' | '
 type Match = Pick<DeliveryEvidence, 'swallowed' | 'unseen'>;
 
 /**
- * Pairs requests with the rows of the attempts that made them: the same status, within the attempt's time. Each request
+ * Pairs requests with the rows of the attempts that made them: the same process and status, within the attempt's time. Each request
  * in turn takes the row whose attempt ended first of those that fit. An attempt that ended without an answer, at its
  * deadline say, may have been answered all the same, so its row may be taken too: in its turn, or last, whichever
  * leaves fewer over.
@@ -170,6 +178,7 @@ function paired(requests: readonly ReceivedRequest[], rows: readonly LedgerRow[]
   for (const request of requests) {
     const fits = [...left].find(
       (row) =>
+        row.process === request.process &&
         (row.status === request.status || row.status === 0) &&
         request.atMs >= row.attemptedAtMs - clockMs &&
         request.atMs <= endOf(row) + clockMs,
@@ -202,8 +211,8 @@ function faultBefore(delivery: DeliveryEvidence, index: number, history: History
   const atMs = request?.atMs ?? 0;
   // The latest one: what an earlier fault repeated, a later one may have hit again.
   for (const before of delivery.requests.slice(0, index).reverse()) {
-    const fault = faultOver(before, history);
-    if (fault !== null && fault.fromMs <= atMs) return fault;
+    const fault = faultOver(before, history, atMs);
+    if (fault !== null) return fault;
   }
   const stray = delivery.strayFaults.find((fault) => fault.fromMs <= atMs);
   return stray ?? (request === undefined ? null : stopDuring(request, delivery, history));
@@ -219,9 +228,12 @@ function stopDuring(
   { faults, run }: History,
 ): Fault | null {
   const { clockMs } = run.bounds;
-  // Rows name their process in another way than requests do, so any that fits in time and status is taken.
   const fitting = rows.filter(
-    (row) => row.class !== '' && row.status === request.status && endOf(row) >= request.atMs - clockMs,
+    (row) =>
+      row.class !== '' &&
+      row.process === request.process &&
+      row.status === request.status &&
+      endOf(row) >= request.atMs - clockMs,
   );
   const isDuring = ({ what, process, fromMs, toMs }: Fault): boolean =>
     what === 'stop' &&

@@ -75,6 +75,7 @@ export interface LedgerRow {
   readonly durationMs: number;
   /** Null when no attempt follows. */
   readonly nextAttemptAtMs: number | null;
+  /** Which process wrote it, by the name that requests have for it. */
   readonly process: string;
 }
 

@@ -3,7 +3,13 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { HISTORY_FILES } from '../../src/verify/history.ts';
-import type { History, OwnershipEntry, ReceivedRequest, Snapshot } from '../../src/verify/history.ts';
+import type {
+  History,
+  LedgerRow,
+  OwnershipEntry,
+  ReceivedRequest,
+  Snapshot,
+} from '../../src/verify/history.ts';
 import { verify } from '../../src/verify/verify.ts';
 import type { Verdict } from '../../src/verify/verify.ts';
 import { isProbe, LatenessProbe, worstLatenessMs } from '../e2e/lateness-probe.ts';
@@ -238,16 +244,21 @@ class Chaos {
 
   /** What is committed, and then what the ledger has; left out while rows are in the overflow topic, durable as well. */
   async #snapshot(): Promise<void> {
-    const { topic, group, ledger } = this.#scenario;
+    const { topic, group } = this.#scenario;
     try {
       const offsets = await this.#kafka.tools.committedOffsets(group, topic);
       const committed = offsets.map((offset, partition) => ({ topic, partition, offset }));
       if (!(await this.#isDrained())) return;
-      const rows = await ledgerRows(ledger, topic);
+      const rows = await this.#rows();
       this.#snapshots.push({ atMs: Date.now(), committed, rows });
     } catch {
       // The ledger or the broker is down by intent.
     }
+  }
+
+  #rows(): Promise<LedgerRow[]> {
+    const { ledger, topic } = this.#scenario;
+    return ledgerRows(ledger, topic, (instance) => this.#members.nameOf(instance));
   }
 
   /** Statements are run one after the other, so rows wait as long as this. */
@@ -308,7 +319,7 @@ class Chaos {
       produced: this.#load?.produced ?? [],
       requests,
       ownership: [...ownership, ...this.#committed],
-      ledger: await ledgerRows(this.#scenario.ledger, this.#scenario.topic),
+      ledger: await this.#rows(),
       snapshots: this.#snapshots,
       faults: [...this.#faults.made, ...this.#members.unmade],
       breakers,

@@ -1,8 +1,15 @@
 import type { LedgerRow } from '../../src/verify/history.ts';
 import type { Ledger } from '../../src/ledger/client.ts';
 
-/** Every row of `attempts` about records of a topic, the dead letters' marks among them. */
-export async function ledgerRows(ledger: Ledger, topic: string): Promise<LedgerRow[]> {
+/**
+ * Every row of `attempts` about records of a topic, the dead letters' marks among them.
+ * @param processOf the name of the process that calls itself so; undefined for others than dispatchers.
+ */
+export async function ledgerRows(
+  ledger: Ledger,
+  topic: string,
+  processOf: (instance: string) => string | undefined,
+): Promise<LedgerRow[]> {
   const rows = await ledger.query<LedgerRow>(
     `SELECT delivery_id AS deliveryId, toString(destination_id) AS destination, tenant, event_id AS eventId,
        toString(topic) AS topic, partition, offset, attempt, toString(outcome) AS outcome, is_final AS isFinal,
@@ -13,5 +20,5 @@ export async function ledgerRows(ledger: Ledger, topic: string): Promise<LedgerR
      ORDER BY deliveryId, attemptedAtMs`,
     { topic },
   );
-  return rows;
+  return rows.map((row) => ({ ...row, process: processOf(row.process) ?? row.process }));
 }

@@ -31,6 +31,8 @@ export interface LogLine {
   readonly tenant?: string;
   readonly destination?: string;
   readonly error?: string;
+  /** Of `identified`. */
+  readonly instance?: string;
 }
 
 /** Who was killed, and when. */
@@ -47,6 +49,8 @@ export class Members {
   readonly usage: UsageSample[] = [];
   /** What nobody made: see `Fault`. */
   readonly unmade: Fault[] = [];
+  /** Their names, by what they call themselves in the ledger. */
+  readonly #names = new Map<string, string>();
   /** When a commit of each was accepted last, until one of these faults. */
   readonly #committedMs = new Map<string, number>();
   /** Those that give partitions up, and whether a commit was refused since. */
@@ -66,6 +70,11 @@ export class Members {
   /** Those that were neither killed nor stopped; the oldest first. */
   get running(): readonly Member[] {
     return this.#running;
+  }
+
+  /** The name of the one that calls itself so in the ledger. */
+  nameOf(instance: string): string | undefined {
+    return this.#names.get(instance);
   }
 
   async start(): Promise<Member> {
@@ -144,6 +153,9 @@ export class Members {
     const atMs = Date.parse(line.time);
     const { tenant = '', destination = '' } = line;
     switch (line.event) {
+      case 'identified':
+        this.#names.set(line.instance ?? '', process);
+        break;
       case 'partitions_assigned':
       case 'partitions_revoked':
         this.#moved({ atMs, process }, line);

@@ -73,6 +73,25 @@ describe('a lease', () => {
     expect(bench.maySend(10_600)).toBe(false);
   });
 
+  test('ends at once when the broker does not know the process, and is back when it does again', () => {
+    const bench = new Bench(1_000);
+    bench.lease.onPoll(1_500);
+    bench.lease.onEvicted();
+    expect([bench.maySend(1_500), bench.lease.isHeld(1_500), bench.lease.hasLapsed]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    expect(bench.lapses, 'it did not stand still').toEqual([]);
+    bench.lease.onPoll(1_520);
+    bench.lease.onEvicted();
+    bench.questions[0]!(false);
+    bench.lease.onPoll(2_100);
+    expect([bench.maySend(2_100), bench.questions.length]).toEqual([false, 2]);
+    bench.questions[1]!(true);
+    expect([bench.maySend(2_100), bench.lease.hasLapsed]).toEqual([true, false]);
+  });
+
   test('is not brought back by an answer from before it stood still once more', () => {
     const bench = new Bench(0);
     bench.lease.onPoll(10_000);

@@ -134,10 +134,11 @@ describe('giving up', () => {
     const sequence = assignment!.frontier.admit(41);
     process.ownership.onRevoke([here]);
     await vi.advanceTimersByTimeAsync(300);
-    expect(process.log).toEqual(['revoking t/0 (revoking)', 'flush']);
+    // The first commit asks whether this process is a member still.
+    expect(process.log).toEqual(['revoking t/0 (revoking)', 'commit 0@41', 'flush']);
     process.assignments.release(assignment!.id, sequence);
     await vi.advanceTimersByTimeAsync(50);
-    expect(process.log.slice(2)).toEqual(['commit 0@42', 'end t/0 (ended)', 'unassign t/0']);
+    expect(process.log.slice(3)).toEqual(['commit 0@42', 'end t/0 (ended)', 'unassign t/0']);
     expect(process.assignments.size).toBe(0);
   });
 
@@ -150,7 +151,8 @@ describe('giving up', () => {
     await vi.advanceTimersByTimeAsync(DEADLINE_MS - 100);
     expect(process.log).not.toContain('unassign t/0');
     await vi.advanceTimersByTimeAsync(200);
-    expect(process.log.slice(-3)).toEqual(['commit 0@2', 'end t/0 (ended)', 'unassign t/0']);
+    expect(process.log).toContain('commit 0@2');
+    expect(process.log.slice(-2)).toEqual(['end t/0 (ended)', 'unassign t/0']);
   });
 
   test('ends when the broker answers no commit', async () => {
@@ -181,6 +183,25 @@ describe('giving up', () => {
     process.ownership.onRevoke([here]);
     await vi.advanceTimersByTimeAsync(0);
     expect(process.log).toEqual(['revoking t/0 (revoking)', 'end t/0 (ended)', 'unassign t/0']);
+  });
+
+  test('drops at once what it was finishing when the broker says that it is no member any more', async () => {
+    const process = new Process();
+    const [, other] = await process.own(here, there);
+    process.assignments.find('t', 0)!.frontier.admit(5);
+    other!.frontier.admit(7);
+    process.ownership.onRevoke([here]);
+    await vi.advanceTimersByTimeAsync(100);
+    process.log.length = 0;
+    process.ownership.onEvicted();
+    expect(process.log).toEqual(['end t/0 (ended)']);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(process.log.filter((line) => line !== 'flush')).toEqual([
+      'end t/0 (ended)',
+      'end  ()',
+      'unassign t/0',
+    ]);
+    expect(other!.state, 'not revoked yet').toBe('active');
   });
 
   test('answers the group for partitions it never took on, and goes on when a step throws', async () => {

@@ -4,7 +4,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
 } from '../../src/domain/record.ts';
-import { placeOf, type FakeBroker, type StoredRecord } from './fake-broker.ts';
+import { placeOf, UNKNOWN_MEMBER, type FakeBroker, type StoredRecord } from './fake-broker.ts';
 import type { Owner } from './virtual-time.ts';
 
 const IDLE_POLL_MS = 300;
@@ -16,7 +16,7 @@ type AckCallback = (error: (Error & { readonly code: number }) | null) => void;
 export interface MemberListener {
   onAssign(partitions: readonly TopicPartition[]): void;
   onRevoke(partitions: readonly TopicPartition[]): void;
-  onCommit(error: string | null, offsets: readonly TopicPartitionOffset[]): void;
+  onCommit(error: string | null, offsets: readonly TopicPartitionOffset[], isEvicted: boolean): void;
   /** A record was read; its value's memory is its own. */
   onRead(record: SourceRecord): void;
   /** Something was done on which the process may die. */
@@ -167,8 +167,8 @@ export class BrokerMember {
       const isLost = error === null && faults.happens('commitAnswerLost');
       this.#lastAnswerMs = Math.max(this.#lastAnswerMs + 1, time.nowMs + faults.latencyMs(20));
       time.at(this.#lastAnswerMs - time.nowMs, this.owner, () => {
-        if (isLost) this.#listener.onCommit('Local: Timed out', []);
-        else this.#listener.onCommit(error, error === null ? offsets : []);
+        if (isLost) this.#listener.onCommit('Local: Timed out', [], false);
+        else this.#listener.onCommit(error, error === null ? offsets : [], error === UNKNOWN_MEMBER);
       });
     });
   }

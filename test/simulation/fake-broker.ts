@@ -8,6 +8,9 @@ const SESSION_MS = 6_000;
 const REBALANCE_TIMEOUT_MS = 15_000;
 
 /** A member of the group, as the group knows it: `BrokerMember`. */
+/** What it says to the commit of a member that it has evicted. */
+export const UNKNOWN_MEMBER = 'Broker: Unknown member';
+
 export interface GroupMember {
   readonly owner: Owner;
   isMember: boolean;
@@ -142,7 +145,7 @@ export class FakeBroker {
 
   /** @returns what Kafka says to a commit, null when it is taken. */
   commit(member: GroupMember, generation: number, offsets: readonly TopicPartitionOffset[]): string | null {
-    if (!member.isMember) return 'Broker: Unknown member';
+    if (!member.isMember) return UNKNOWN_MEMBER;
     if (generation !== this.generation) return 'Broker: Specified group generation id is not valid';
     for (const place of offsets) {
       const before = this.committedOf(place);

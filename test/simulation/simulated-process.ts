@@ -114,8 +114,11 @@ export class SimulatedProcess extends Owner {
       onRevoke: (partitions) => {
         this.#ownership.onRevoke(partitions);
       },
-      onCommit: (error, offsets) => {
+      onCommit: (error, offsets, isEvicted) => {
         this.#committer.answer(error, offsets);
+        if (!isEvicted) return;
+        this.#lease.onEvicted();
+        this.#ownership.onEvicted();
       },
       onRead: (record) => {
         this.#reads.set(record.value!.buffer, record);

@@ -186,6 +186,10 @@ const MUTATIONS: Readonly<Record<InvariantId, Readonly<Record<string, Mutation>>
       const row = pick(history.ledger.filter(({ class: name }) => name !== ''));
       return row === undefined ? null : replaced(history, 'ledger', row, { ...row, status: 418 });
     },
+    'a row of a process that asked nothing': (history, pick) => {
+      const row = pick(history.ledger.filter(({ status }) => status > 0));
+      return row === undefined ? null : replaced(history, 'ledger', row, { ...row, process: 'p9' });
+    },
   },
   I11: {
     'a row that changed': (history, pick) => {
@@ -347,6 +351,22 @@ test('a copy of a waiting retry is explained by a fault of the process that had 
   };
   expect(stateAfterKillOf('p1')).toBe('held');
   expect(stateAfterKillOf('p2')).toBe('violated');
+});
+
+test('what was sent twice is explained by the fault that had begun by then, though a later one hit the process, too', () => {
+  const history = simulatedHistory(1);
+  const last = undisturbed(history)
+    .flatMap((requests) => requests.slice(-1))
+    .find(({ destination, status }) => destination === 'ordered' && status === 200);
+  if (last === undefined) throw new Error('nothing fits');
+  const { atMs, process } = last;
+  const requests = [...history.requests, { ...last, process: 'p9', atMs: atMs + 30 }];
+  const kill: Fault = { what: 'kill', process, fromMs: atMs + 200, toMs: atMs + 200 };
+  const evicted: Fault = { what: 'evicted', process, fromMs: atMs - 9_000, toMs: atMs + 100 };
+  const stateAfter = (...faults: Fault[]): string | undefined =>
+    verify({ ...history, requests, faults }).findings.find(({ id }) => id === 'I7')?.state;
+  expect(stateAfter(kill, evicted)).toBe('held');
+  expect(stateAfter(kill)).toBe('violated');
 });
 
 test('tells what each fault repeated', () => {
