@@ -364,7 +364,9 @@ test('what was sent twice is explained by the fault that had begun by then, thou
   const kill: Fault = { what: 'kill', process, fromMs: atMs + 200, toMs: atMs + 200 };
   const evicted: Fault = { what: 'evicted', process, fromMs: atMs - 9_000, toMs: atMs + 100 };
   const stateAfter = (...faults: Fault[]): string | undefined =>
-    verify({ ...history, requests, faults }).findings.find(({ id }) => id === 'I7')?.state;
+    verify({ ...history, requests, faults: [...faults, ...history.faults] }).findings.find(
+      ({ id }) => id === 'I7',
+    )?.state;
   expect(stateAfter(kill, evicted)).toBe('held');
   expect(stateAfter(kill)).toBe('violated');
 });
