@@ -7,6 +7,15 @@ export type KafkaProperties = Readonly<Record<string, string | number | boolean>
 /** Room for our headers beside the largest value. */
 const ENVELOPE_BYTES = 256 * 1024;
 
+/**
+ * The group waits so long for a member to give up what it was asked to. librdkafka's own five minutes are far more
+ * than giving up takes here, and when the broker's word is lost on the way librdkafka 2.12 does not ask for it
+ * again: after this time the member is evicted, joins anew, and the partitions have an owner.
+ */
+const LEAST_REBALANCE_TIMEOUT_MS = 60_000;
+/** Beyond the deadline for what is in flight: making it durable, and committing it. */
+const GIVE_UP_SLACK_MS = 30_000;
+
 /** The largest record that the producer sends. */
 export const PRODUCED_RECORD_MAX_BYTES = limits.recordMaxBytes + ENVELOPE_BYTES;
 
@@ -30,6 +39,7 @@ export function consumerProperties(
     'topic.metadata.refresh.interval.ms': 30_000,
     'auto.offset.reset': 'earliest',
     'statistics.interval.ms': 2_000,
+    'max.poll.interval.ms': rebalanceTimeoutMs(kafka),
     ...kafka.properties,
     ...kafka.consumerProperties,
     ...groupProperties(kafka),
@@ -68,6 +78,12 @@ export function overflowProperties(
     // Records are large here: one that is worked on, and a few behind it.
     'queued.min.messages': 1,
   };
+}
+
+/** librdkafka takes no session that is longer. */
+function rebalanceTimeoutMs({ revokeDeadlineMs, properties, consumerProperties: own }: KafkaConfig): number {
+  const sessionMs = Number(own['session.timeout.ms'] ?? properties['session.timeout.ms'] ?? 0);
+  return Math.max(LEAST_REBALANCE_TIMEOUT_MS, revokeDeadlineMs + GIVE_UP_SLACK_MS, sessionMs);
 }
 
 function groupProperties(kafka: KafkaConfig): KafkaProperties {

@@ -53,6 +53,16 @@ describe('the consumer', () => {
     });
   });
 
+  test.each<[string, Partial<KafkaConfig>, number]>([
+    ['is waited for a minute by its group', {}, 60_000],
+    ['longer than it may take to give partitions up', { revokeDeadlineMs: 240_000 }, 270_000],
+    ['no less than its session', { consumerProperties: { 'session.timeout.ms': 90_000 } }, 90_000],
+    ['as long as the user says', { properties: { 'max.poll.interval.ms': 75_000 } }, 75_000],
+  ])('%s', (_what, change, expectedMs) => {
+    const properties = consumerProperties({ ...kafka, ...change }, 'here:9092');
+    expect(properties['max.poll.interval.ms']).toBe(expectedMs);
+  });
+
   test('passes the user’s own properties on, its own ones over the common ones', () => {
     const properties = consumerProperties(
       { ...kafka, consumerProperties: { 'socket.timeout.ms': 2_000 } },
