@@ -16,6 +16,9 @@ const LEAST_REBALANCE_TIMEOUT_MS = 60_000;
 /** Beyond the deadline for what is in flight: making it durable, and committing it. */
 const GIVE_UP_SLACK_MS = 30_000;
 
+/** By librdkafka's own ten seconds a member is evicted before it has tried to reach a broker that is back for long. */
+const RECONNECT_MAX_MS = 1_000;
+
 /** The largest record that the producer sends. */
 export const PRODUCED_RECORD_MAX_BYTES = limits.recordMaxBytes + ENVELOPE_BYTES;
 
@@ -40,6 +43,7 @@ export function consumerProperties(
     'auto.offset.reset': 'earliest',
     'statistics.interval.ms': 2_000,
     'max.poll.interval.ms': rebalanceTimeoutMs(kafka),
+    'reconnect.backoff.max.ms': RECONNECT_MAX_MS,
     ...kafka.properties,
     ...kafka.consumerProperties,
     ...groupProperties(kafka),
@@ -123,6 +127,7 @@ export function producerProperties(
 ): Record<string, string | number | boolean> {
   return {
     'linger.ms': 5,
+    'reconnect.backoff.max.ms': RECONNECT_MAX_MS,
     'compression.codec': 'lz4',
     'queue.buffering.max.kbytes': (limits.handoverPendingBytes + PRODUCED_RECORD_MAX_BYTES) / 1024,
     'socket.keepalive.enable': true,

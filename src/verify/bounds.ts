@@ -1,5 +1,5 @@
 /** Invariants about the run as a whole: I3, I8 to I11, and I14 to I16. */
-import { faultOver, groupBy, isSuccess, sorted } from './evidence.ts';
+import { evictionAround, faultOver, groupBy, isSuccess, sorted } from './evidence.ts';
 import type { Evidence } from './evidence.ts';
 import { Finding } from './finding.ts';
 import { COVERAGE } from './history.ts';
@@ -52,13 +52,17 @@ function judgeSnapshot(
   }
 }
 
-/** A bucket that is full at first: in no window of length t more than rate · t + burst. */
+/**
+ * A bucket that is full at first: in no window of length t more than rate · t + burst. A process that was evicted and has
+ * not heard of it is judged apart from the new owner: they know nothing of each other.
+ */
 export function ratesHold({ history, deliveries }: Evidence): Finding {
   const finding = new Finding('I8');
   const limited = deliveries.filter(({ destination }) => destination.rate !== null);
   const buckets = groupBy(
     limited.flatMap(({ destination, requests }) => requests.map((request) => ({ destination, request }))),
-    ({ destination, request }) => JSON.stringify([destination.id, request.tenant]),
+    ({ destination, request }) =>
+      JSON.stringify([destination.id, request.tenant, evictionAround(request, history)?.process]),
   );
   for (const [name, ofBucket] of buckets) {
     const rate = ofBucket[0]?.destination.rate;

@@ -215,7 +215,19 @@ function faultBefore(delivery: DeliveryEvidence, index: number, history: History
     if (fault !== null) return fault;
   }
   const stray = delivery.strayFaults.find((fault) => fault.fromMs <= atMs);
-  return stray ?? (request === undefined ? null : stopDuring(request, delivery, history));
+  if (stray !== undefined || request === undefined) return stray ?? null;
+  return evictionAround(request, history) ?? stopDuring(request, delivery, history);
+}
+
+/** The eviction that the sender of a request had not heard of: it went on beside the new owner. */
+export function evictionAround({ process, atMs }: ReceivedRequest, { faults, run }: History): Fault | null {
+  const { clockMs } = run.bounds;
+  const isAround = (fault: Fault): boolean =>
+    fault.what === 'evicted' &&
+    fault.process === process &&
+    fault.fromMs <= atMs &&
+    atMs <= fault.toMs + clockMs;
+  return faults.find(isAround) ?? null;
 }
 
 /**
