@@ -107,20 +107,10 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     // What the dead thread reported must be in the ledger before the ledger is asked.
     recover: (partitions) => batcher.flush().then(() => recover(partitions)),
   });
-  const { member: consumer, reader } = await openReader(parts, {
-    onAssign: (partitions) => {
-      ownership.onAssign(partitions);
-    },
-    onRevoke: (partitions) => {
-      ownership.onRevoke(partitions);
-    },
-    onCommit: (error, offsets, isEvicted) => {
-      committer.answer(error, offsets);
-      if (!isEvicted) return;
-      lease.onEvicted();
-      ownership.onEvicted();
-    },
-  }).catch(async (error: unknown) => {
+  const { member: consumer, reader } = await openReader(
+    parts,
+    groupListener(() => ({ ownership, committer, lease })),
+  ).catch(async (error: unknown) => {
     await lanes.close();
     throw error;
   });
@@ -172,6 +162,31 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     rekey: parts.rekey,
     schemaWait,
     commitTimer,
+  };
+}
+
+/** What the group tells, to those who act on it; they are made after the member. */
+function groupListener(
+  of: () => {
+    readonly ownership: Ownership;
+    readonly committer: Committer;
+    readonly lease: Lease;
+  },
+): Parameters<typeof openReader>[1] {
+  return {
+    onAssign: (partitions) => {
+      of().ownership.onAssign(partitions);
+    },
+    onRevoke: (partitions) => {
+      of().ownership.onRevoke(partitions);
+    },
+    onCommit: (error, offsets, isEvicted) => {
+      const { ownership, committer, lease } = of();
+      committer.answer(error, offsets);
+      if (!isEvicted) return;
+      lease.onEvicted();
+      ownership.onEvicted();
+    },
   };
 }
 
