@@ -133,7 +133,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     },
     onError: notices.pollFailed,
   });
-  const ownership = new Ownership({
+  const ownership: Ownership = new Ownership({
     group: reader,
     assignments,
     committer,
