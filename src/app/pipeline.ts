@@ -36,6 +36,7 @@ import type { Recovered, TopicPartition } from '../domain/record.ts';
 import type { LedgerNotices } from './ledger-notices.ts';
 import type { Notices } from './notices.ts';
 import type { Overflow } from './overflow.ts';
+import { underWayDurable } from './under-way.ts';
 
 /** What the pipeline runs on; whoever made these closes them. */
 export interface PipelineParts {
@@ -142,6 +143,7 @@ export async function openPipeline(parts: PipelineParts): Promise<Pipeline> {
     recover,
     ...epochsOf(intake, lanes, retryDoor, door.admission, () => shareOf(assignments, parts.delayPartitions)),
     flush: () => batcher.flush(),
+    settle: (timeoutMs) => underWayDurable(handovers, batcher, timeoutMs),
     onError: notices.kafkaError,
     onRecoveryFailed: parts.ledgerNotices.awaited,
     onUnfit: notices.unfit,

@@ -192,6 +192,7 @@ function openOwnership(
     onRevoking,
     onEnd: () => undefined,
     flush: () => Promise.resolve(),
+    settle: () => Promise.resolve(),
     onError,
     onRecoveryFailed: (error) => {
       onError(String(error));

@@ -9,6 +9,7 @@ const CHECK_MS = 10;
 const COMMIT_TIMEOUT_MS = 3_000;
 const COMMIT_IN_DOUBT_MS = 10_000;
 const RECOVER_RETRY_MS = 500;
+const SETTLE_TIMEOUT_MS = 3_000;
 
 export interface OwnershipOptions {
   readonly group: {
@@ -36,6 +37,8 @@ export interface OwnershipOptions {
   onEnd(assignments: readonly Assignment[]): void;
   /** Resolves once everything settled so far is durable. */
   flush(): Promise<void>;
+  /** Resolves once the ledger has what was handed over already, too, or the time is up. */
+  settle(timeoutMs: number): Promise<void>;
   onError(message: string): void;
   /** `recover` rejected, and is asked again. */
   onRecoveryFailed(error: unknown): void;
@@ -159,7 +162,11 @@ export class Ownership {
       await this.drain(revoked, this.#options.revokeDeadlineMs);
       await this.#options.committer.commitAll(revoked, COMMIT_TIMEOUT_MS, COMMIT_IN_DOUBT_MS);
     }
-    this.#end(revoked.filter(({ state }) => state !== 'ended'));
+    const left = revoked.filter(({ state }) => state !== 'ended');
+    const isLost = this.#options.hasLapsed() || left.length < revoked.length;
+    this.#end(left);
+    // The next owner may be this very process, which asks the ledger then what it has done.
+    if (isLost) await this.#options.settle(SETTLE_TIMEOUT_MS);
   }
 
   #end(assignments: readonly Assignment[]): void {

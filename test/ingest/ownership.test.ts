@@ -64,6 +64,10 @@ class Process {
         if (log.at(-1) !== 'flush') log.push('flush');
         return Promise.resolve();
       },
+      settle: () => {
+        log.push('settle');
+        return Promise.resolve();
+      },
       onError: (message) => log.push(`error ${message}`),
       onRecoveryFailed: (error) => log.push(`recovery failed: ${String(error)}`),
       onUnfit: (error) => log.push(`unfit: ${error.message}`),
@@ -182,7 +186,7 @@ describe('giving up', () => {
     process.log.length = 0;
     process.ownership.onRevoke([here]);
     await vi.advanceTimersByTimeAsync(0);
-    expect(process.log).toEqual(['revoking t/0 (revoking)', 'end t/0 (ended)', 'unassign t/0']);
+    expect(process.log).toEqual(['revoking t/0 (revoking)', 'end t/0 (ended)', 'settle', 'unassign t/0']);
   });
 
   test('drops at once what it was finishing when the broker says that it is no member any more', async () => {
@@ -199,6 +203,7 @@ describe('giving up', () => {
     expect(process.log.filter((line) => line !== 'flush')).toEqual([
       'end t/0 (ended)',
       'end  ()',
+      'settle',
       'unassign t/0',
     ]);
     expect(other!.state, 'not revoked yet').toBe('active');
