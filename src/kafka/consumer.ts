@@ -2,10 +2,13 @@ import kafka from 'node-rdkafka';
 import type { TopicPartition, TopicPartitionOffset } from '../domain/record.ts';
 import { RecordReader } from './record-reader.ts';
 
-const ASSIGN_PARTITIONS = -175;
-const REVOKE_PARTITIONS = -174;
-/** The broker's answers to a member whose partitions it has given away: unknown member, fenced instance, fenced epoch. */
-const EVICTED_CODES: ReadonlySet<number | undefined> = new Set([25, 82, 110]);
+const { ERRORS } = kafka.CODES;
+/** The broker's answers to a member whose partitions it has given away. */
+const EVICTED_CODES: ReadonlySet<number | undefined> = new Set([
+  ERRORS.ERR_UNKNOWN_MEMBER_ID,
+  ERRORS.ERR_FENCED_INSTANCE_ID,
+  ERRORS.ERR_FENCED_MEMBER_EPOCH,
+]);
 
 /** What the group tells its member. Assign and revoke must each be answered, at once or later. */
 export interface ConsumerListener {
@@ -43,8 +46,8 @@ export class KafkaConsumer extends RecordReader {
       {
         ...rest,
         rebalance_cb: (error: kafka.LibrdKafkaError, partitions: TopicPartition[]) => {
-          if (error.code === ASSIGN_PARTITIONS) opened.#offer(partitions, listener);
-          else if (error.code === REVOKE_PARTITIONS) listener.onRevoke(partitions);
+          if (error.code === ERRORS.ERR__ASSIGN_PARTITIONS) opened.#offer(partitions, listener);
+          else if (error.code === ERRORS.ERR__REVOKE_PARTITIONS) listener.onRevoke(partitions);
           else listener.onError(`rebalance: ${error.message}`);
         },
         offset_commit_cb: (

@@ -151,8 +151,8 @@ function expectedOf({ run, produced }: History): Pick<DeliveryEvidence, 'id' | '
 type Match = Pick<DeliveryEvidence, 'swallowed' | 'unseen'>;
 
 /**
- * Pairs requests with the rows of the attempts that made them: the same process and status, within the attempt's time. Each request
- * in turn takes the row whose attempt ended first of those that fit. An attempt that ended without an answer, at its
+ * Pairs requests with the rows of the attempts that made them: the same process and status, within the attempt's
+ * time. Each request in turn takes the row whose attempt ended first of those that fit. An attempt that ended without an answer, at its
  * deadline say, may have been answered all the same, so its row may be taken too: in its turn, or last, whichever
  * leaves fewer over.
  */
